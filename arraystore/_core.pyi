@@ -1,14 +1,15 @@
-from collections.abc import Buffer as _ReadableBuffer
 from collections.abc import Callable, Sequence
-from typing import final
+from typing import TypeAlias, final
+
+from typing_extensions import Buffer as _ReadableBuffer
 
 __version__: str
 libjpeg_turbo_version: str
 
 # A logical byte array in pieces of equal size: [(path, offset in that file)], bytes per piece, bytes in all.
-type _Pieces = tuple[list[tuple[str, int]], int, int]
+_Pieces: TypeAlias = tuple[list[tuple[str, int]], int, int]
 # Called about ten times a second with (records done, bytes done); an exception from it stops the work.
-type _Progress = Callable[[int, int], None]
+_Progress: TypeAlias = Callable[[int, int], None]
 
 @final
 class Buffer:

@@ -1,0 +1,167 @@
+//! Extents: which source, which offset, how many bytes, and how they are wrapped.
+//!
+//! Every table of records in this crate hands out extents, and [`Extent::fetch`] is the one way from an extent to bytes.
+
+use std::io::Read;
+
+use crate::error::{Error, Result};
+use crate::source::{ByteSource, PlainFile};
+
+/// How the bytes of a record are wrapped where they lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Encoding {
+    /// The bytes themselves.
+    Plain = 0,
+    /// A stored member of a zip archive; the extent begins at its local header.
+    ZipStored = 1,
+    /// A deflated member of a zip archive; the extent begins at its local header.
+    ZipDeflated = 2,
+}
+
+/// The source of an extent: shared by many extents, or a file of its own.
+pub enum SourceRef<'a> {
+    /// A shard, an archive, an object.
+    Shared(&'a dyn ByteSource),
+    /// One small file of a folder.
+    File(PlainFile),
+}
+
+impl SourceRef<'_> {
+    fn get(&self) -> &dyn ByteSource {
+        match self {
+            Self::Shared(source) => *source,
+            Self::File(file) => file,
+        }
+    }
+}
+
+/// Where the bytes of one record lie.
+pub struct Extent<'a> {
+    /// What holds them.
+    pub source: SourceRef<'a>,
+    /// Offset in the source of the bytes, or of the local header of a zip member.
+    pub offset: u64,
+    /// Bytes that are stored there, without any header.
+    pub stored_nbytes: u64,
+    /// Bytes of the record, once unwrapped.
+    pub nbytes: u64,
+    /// How they are wrapped.
+    pub encoding: Encoding,
+}
+
+/// A table of extents, one for each record.
+pub trait Extents: Send + Sync {
+    /// Number of records.
+    fn len(&self) -> u64;
+
+    /// Whether there are no records.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where record `index` lies.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RowOutOfRange`] if there is no such record; [`Error::Format`] or [`Error::FileTooShort`] if the table
+    /// itself is damaged.
+    fn extent(&self, index: u64) -> Result<Extent<'_>>;
+}
+
+/// Length of the fixed part of a zip local header (APPNOTE.TXT 4.3.7).
+const LOCAL_HEADER_NBYTES: usize = 30;
+
+impl<'a> Extent<'a> {
+    /// The source's name and the offset, for messages.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match &self.source {
+            SourceRef::Shared(source) => format!("{} offset {}", source.name(), self.offset),
+            SourceRef::File(file) => file.name(),
+        }
+    }
+
+    /// The bytes of the record: lent by the source where it can, else copied or inflated into `scratch`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FileTooShort`] or [`Error::Io`] from the source; [`Error::Source`] if a zip member has no valid local
+    /// header or does not inflate to the promised length.
+    pub fn fetch<'s>(&'s self, scratch: &'s mut Vec<u8>) -> Result<&'s [u8]> {
+        let start = match self.encoding {
+            Encoding::Plain => self.offset,
+            Encoding::ZipStored | Encoding::ZipDeflated => self.member_start()?,
+        };
+        match self.encoding {
+            Encoding::Plain | Encoding::ZipStored => self.read(start, scratch),
+            Encoding::ZipDeflated => self.inflate(start, scratch),
+        }
+    }
+
+    fn read<'s>(&'s self, start: u64, scratch: &'s mut Vec<u8>) -> Result<&'s [u8]> {
+        let nbytes = self.length(self.stored_nbytes)?;
+        let source = self.source.get();
+        if let Some(bytes) = source.lend(start, nbytes)? {
+            return Ok(bytes);
+        }
+        scratch.clear();
+        scratch.resize(nbytes, 0);
+        source.read_at(start, scratch)?;
+        Ok(scratch)
+    }
+
+    fn inflate<'s>(&'s self, start: u64, scratch: &'s mut Vec<u8>) -> Result<&'s [u8]> {
+        let nbytes = self.length(self.nbytes)?;
+        let mut packed = Vec::new();
+        let packed = self.read(start, &mut packed)?;
+        scratch.clear();
+        // One byte of room beyond the promised length, to notice a member that is longer; never more, so that a
+        // decompression bomb cannot fill the memory.
+        scratch.reserve(nbytes.saturating_add(1));
+        let mut inflater = flate2::bufread::DeflateDecoder::new(packed).take(self.nbytes + 1);
+        let outcome = inflater.read_to_end(scratch);
+        if let Err(error) = outcome {
+            return Err(self.broken(format!(
+                "cannot inflate after {} of {nbytes} bytes: {error}",
+                scratch.len()
+            )));
+        }
+        if scratch.len() != nbytes {
+            return Err(self.broken(format!(
+                "the directory promises {nbytes} bytes, the member inflates to {}{}",
+                scratch.len().min(nbytes + 1),
+                if scratch.len() > nbytes {
+                    " or more"
+                } else {
+                    ""
+                }
+            )));
+        }
+        Ok(scratch)
+    }
+
+    fn length(&self, nbytes: u64) -> Result<usize> {
+        usize::try_from(nbytes)
+            .map_err(|_| self.broken(format!("{nbytes} bytes do not fit in memory")))
+    }
+
+    /// Offset of the data of a zip member, behind its local header.
+    fn member_start(&self) -> Result<u64> {
+        let mut header = [0; LOCAL_HEADER_NBYTES];
+        self.source.get().read_at(self.offset, &mut header)?;
+        if header[..4] != *b"PK\x03\x04" {
+            return Err(self.broken("no zip local header here".to_owned()));
+        }
+        let name = u64::from(u16::from_le_bytes([header[26], header[27]]));
+        let extra = u64::from(u16::from_le_bytes([header[28], header[29]]));
+        Ok(self.offset + LOCAL_HEADER_NBYTES as u64 + name + extra)
+    }
+
+    fn broken(&self, problem: String) -> Error {
+        Error::Source {
+            place: self.place(),
+            problem,
+        }
+    }
+}

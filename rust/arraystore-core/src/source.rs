@@ -1,0 +1,230 @@
+//! Byte sources: things with a length and bytes at an offset.
+//!
+//! [`MappedFile`] serves the files of a store and archives: opened and mapped on first use, then read in place from any
+//! thread. [`PlainFile`] serves one of millions of small files: opened, read and closed for each request.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use memmap2::Mmap;
+
+use crate::error::{Error, Result};
+
+/// Something with a length and bytes at an offset.
+///
+/// The one seam between records and where they lie. All methods may be called from several threads at once.
+pub trait ByteSource: Send + Sync {
+    /// What to call this source in a message: its path or URL.
+    fn name(&self) -> String;
+
+    /// Length in bytes, now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the source cannot be reached.
+    fn nbytes(&self) -> Result<u64>;
+
+    /// The bytes `[offset, offset + nbytes)` in place, or `None` if this source cannot lend them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FileTooShort`] if the source ends before them; [`Error::Io`] if it cannot be reached.
+    fn lend(&self, offset: u64, nbytes: usize) -> Result<Option<&[u8]>>;
+
+    /// Copies the bytes from `offset` on into all of `out`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ByteSource::lend`].
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()>;
+}
+
+/// A file that is mapped into memory on first use.
+#[derive(Debug)]
+pub struct MappedFile {
+    path: PathBuf,
+    opened: OnceLock<(File, Mmap)>,
+}
+
+impl MappedFile {
+    /// Names a file. It is neither opened nor checked before it is used.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            opened: OnceLock::new(),
+        }
+    }
+
+    /// The path it was made with.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn opened(&self) -> Result<&(File, Mmap)> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened);
+        }
+        let file = File::open(&self.path).map_err(Error::io("open", &self.path))?;
+        let map = map_read_only(&file).map_err(Error::io("map", &self.path))?;
+        // Two threads may have mapped it at once: one of the two maps is dropped.
+        Ok(self.opened.get_or_init(|| (file, map)))
+    }
+
+    fn too_short(&self, expected: u64, found: u64) -> Error {
+        Error::FileTooShort {
+            path: self.path.clone(),
+            expected,
+            found,
+        }
+    }
+}
+
+fn map_read_only(file: &File) -> io::Result<Mmap> {
+    // SAFETY: the map is only read, and each access goes through `lend`, which first asks the file system for the present
+    // length, so a file that was cut short is reported. A file that another process cuts short within the microseconds
+    // between that check and the access still raises SIGBUS; a store is never truncated or overwritten in place by us.
+    unsafe { Mmap::map(file) }
+}
+
+impl ByteSource for MappedFile {
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn nbytes(&self) -> Result<u64> {
+        let (file, _) = self.opened()?;
+        let metadata = file.metadata().map_err(Error::io("read", &self.path))?;
+        Ok(metadata.len())
+    }
+
+    fn lend(&self, offset: u64, nbytes: usize) -> Result<Option<&[u8]>> {
+        let (_, map) = self.opened()?;
+        let end = offset.saturating_add(nbytes as u64);
+        let now = self.nbytes()?.min(map.len() as u64);
+        if end > now {
+            return Err(self.too_short(end, now));
+        }
+        let start = usize::try_from(offset).map_err(|_| self.too_short(end, now))?;
+        map.get(start..start + nbytes)
+            .map(Some)
+            .ok_or_else(|| self.too_short(end, now))
+    }
+
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        if let Some(bytes) = self.lend(offset, out.len())? {
+            out.copy_from_slice(bytes);
+        }
+        Ok(())
+    }
+}
+
+/// A small file that is opened for each read.
+#[derive(Debug)]
+pub struct PlainFile {
+    path: PathBuf,
+}
+
+impl PlainFile {
+    /// Names a file.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+}
+
+impl ByteSource for PlainFile {
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn nbytes(&self) -> Result<u64> {
+        let metadata = std::fs::metadata(&self.path).map_err(Error::io("read", &self.path))?;
+        Ok(metadata.len())
+    }
+
+    fn lend(&self, _offset: u64, _nbytes: usize) -> Result<Option<&[u8]>> {
+        Ok(None)
+    }
+
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        let file = File::open(&self.path).map_err(Error::io("open", &self.path))?;
+        match file.read_exact_at(out, offset) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(Error::FileTooShort {
+                    path: self.path.clone(),
+                    expected: offset.saturating_add(out.len() as u64),
+                    found: self.nbytes()?,
+                })
+            }
+            Err(error) => Err(Error::io("read", &self.path)(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file_with(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("some.bin");
+        std::fs::write(&path, bytes).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn both_sources_give_the_same_bytes() {
+        let (_folder, path) = file_with(b"0123456789");
+        let mut copied = [0; 4];
+        PlainFile::new(path.clone())
+            .read_at(3, &mut copied)
+            .unwrap();
+        let mapped = MappedFile::new(path);
+        assert_eq!(mapped.lend(3, 4).unwrap(), Some(&copied[..]));
+    }
+
+    #[test]
+    fn reading_past_the_end_names_the_file_and_both_lengths() {
+        let (_folder, path) = file_with(b"0123456789");
+        for source in [
+            &MappedFile::new(path.clone()) as &dyn ByteSource,
+            &PlainFile::new(path.clone()),
+        ] {
+            let error = source.read_at(8, &mut [0; 4]).unwrap_err();
+            let text = error.to_string();
+            assert!(
+                text.contains("some.bin") && text.contains("12") && text.contains("10"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_cut_short_after_it_was_mapped_is_an_error() {
+        let (_folder, path) = file_with(&[7; 100_000]);
+        let mapped = MappedFile::new(path.clone());
+        assert!(mapped.lend(90_000, 100).is_ok());
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(1000)
+            .unwrap();
+        assert_eq!(
+            mapped.lend(90_000, 100).unwrap_err().code(),
+            "file-too-short"
+        );
+    }
+
+    #[test]
+    fn an_empty_file_lends_nothing() {
+        let (_folder, path) = file_with(b"");
+        assert_eq!(MappedFile::new(path).lend(0, 0).unwrap(), Some(&[][..]));
+    }
+}

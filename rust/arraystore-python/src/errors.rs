@@ -1,0 +1,45 @@
+//! [`arraystore_core::Error`] to Python exceptions: the only place they meet.
+
+use arraystore_core::Error;
+use pyo3::exceptions::{PyIndexError, PyKeyboardInterrupt, PyOSError};
+use pyo3::prelude::*;
+
+pyo3::import_exception!(arraystore.errors, InvalidRequestError);
+pyo3::import_exception!(arraystore.errors, MissingImageError);
+pyo3::import_exception!(arraystore.errors, DamagedStoreError);
+pyo3::import_exception!(arraystore.errors, FormatError);
+pyo3::import_exception!(arraystore.errors, DecodeError);
+pyo3::import_exception!(arraystore.errors, SourceError);
+pyo3::import_exception!(arraystore.errors, SourceChangedError);
+pyo3::import_exception!(arraystore.errors, InternalError);
+
+/// Converts a core error; a function, since neither type is ours to `impl From`.
+///
+/// There is no `_` arm: a new variant does not compile until it has a class.
+pub(crate) fn to_py_err(error: Error) -> PyErr {
+    let args = (error.to_string(), error.code());
+    match error {
+        // From the errno, Python itself picks `FileNotFoundError` and the like.
+        Error::Io {
+            action,
+            path,
+            source,
+        } => match source.raw_os_error() {
+            Some(errno) => {
+                let text = format!("cannot {action}: {source}");
+                PyOSError::new_err((errno, text, path.into_os_string()))
+            }
+            None => PyOSError::new_err(args.0),
+        },
+        Error::RowOutOfRange { .. } => PyIndexError::new_err(args.0),
+        Error::InvalidRequest(_) | Error::BoxOutside { .. } => InvalidRequestError::new_err(args),
+        Error::Missing { .. } => MissingImageError::new_err(args),
+        Error::Checksum { .. } | Error::FileTooShort { .. } => DamagedStoreError::new_err(args),
+        Error::Format { .. } => FormatError::new_err(args),
+        Error::Decode { .. } => DecodeError::new_err(args),
+        Error::Source { .. } => SourceError::new_err(args),
+        Error::SourceChanged { .. } => SourceChangedError::new_err(args),
+        Error::Interrupted => PyKeyboardInterrupt::new_err(args.0),
+        Error::Internal(_) => InternalError::new_err(args),
+    }
+}

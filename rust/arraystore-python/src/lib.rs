@@ -1,0 +1,23 @@
+//! The Python module `arraystore._core`: arguments, detaching from the interpreter, exceptions.
+//!
+//! Documented where it is used: in the public functions of the Python package. Types are in `arraystore/_core.pyi`.
+
+mod buffers;
+mod errors;
+
+use pyo3::prelude::*;
+
+/// `arraystore._core`.
+#[pymodule(gil_used = false)]
+mod _core {
+    use super::{PyModule, PyModuleMethods, PyResult};
+    use pyo3::Bound;
+
+    #[pymodule_export]
+    use super::buffers::Buffer;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}
