@@ -9,8 +9,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # The tools of .venv (maturin, cmake) come first, what bootstrap.sh unpacked last.
 export PATH := $(CURDIR)/.venv/bin:$(PATH):$(HOME)/.cargo/bin:$(CURDIR)/.build/tools/usr/bin
-# As maturin sets them, so that cargo and maturin do not rebuild PyO3 in turn.
-export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
+# As maturin has it: the extension does not link libpython, which many a Python does not have.
 export PYO3_BUILD_EXTENSION_MODULE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export VIRTUAL_ENV := $(CURDIR)/.venv
@@ -61,7 +60,7 @@ lint: $(STAMPS)/test $(STAMPS)/extension
 .PHONY: test-rust
 test-rust: $(STAMPS)/tools $(STAMPS)/base
 	$(SAY) "cargo test"
-	@cargo test --locked --workspace --quiet
+	@cargo test --locked --package arraystore-core --quiet
 
 ##  make test-python [ARGS=...]     tests, docstrings, README and docs; ARGS go to pytest
 .PHONY: test-python
