@@ -83,7 +83,7 @@ bench: $(STAMPS)/test $(STAMPS)/extension
 
 ##  make lock                       write requirements-dev.lock anew (see CONTRIBUTING.md)
 .PHONY: lock
-lock: $(STAMPS)/base
+lock:
 	scripts/lock.sh
 
 ##  make clean                      everything that make made
