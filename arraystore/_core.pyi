@@ -1,7 +1,11 @@
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, final
+from typing import Any, TypeAlias, final
 
-from typing_extensions import Buffer as _ReadableBuffer
+import numpy.typing as npt
+from typing_extensions import Buffer as _Buffer
+
+# For Python 3.11, NumPy's own types do not say that an array has the buffer protocol.
+_ReadableBuffer: TypeAlias = _Buffer | npt.NDArray[Any]
 
 __version__: str
 
