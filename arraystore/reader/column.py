@@ -208,7 +208,7 @@ def _missing(stored: StoredColumn) -> Mask:
         case NullableColumn(_, mask):
             return mask
         case NumericColumn(values) if values.dtype.kind == "f":
-            return np.isnan(values)
+            return np.asarray(np.isnan(values))
         case StringColumn(_, mask) if mask is not None:
             return mask
         case _:

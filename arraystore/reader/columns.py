@@ -92,7 +92,7 @@ class Columns(Mapping[str, Column]):
         """
         pandas = need_pandas()
         key_name, keys = self._keys()
-        columns = {name: self[name].toneed_pandas().array for name in self._chosen(names)}
+        columns = {name: self[name].to_pandas().array for name in self._chosen(names)}
         frame: pd.DataFrame = pandas.DataFrame(columns, index=pandas.Index(keys, name=key_name, dtype=object))
         return frame
 

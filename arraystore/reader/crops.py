@@ -154,10 +154,10 @@ class OutputForm:
         }
 
     def _normalisation(self, dtype: np.dtype[Any]) -> tuple[_Triple, _Triple] | None:
-        if self.mean is None and self.std is None:
-            return None
         if dtype != np.float32:
-            raise InvalidRequestError(f"mean and std are for float32, not for {dtype}")
+            if self.mean is not None or self.std is not None:
+                raise InvalidRequestError(f"mean and std are for float32, not for {dtype}")
+            return None
         mean = _triple("mean", 0.0 if self.mean is None else self.mean)
         std = _triple("std", 1.0 if self.std is None else self.std)
         if min(std) <= 0.0:

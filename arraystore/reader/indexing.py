@@ -11,11 +11,14 @@ import numpy.typing as npt
 
 from arraystore.errors import InvalidRequestError, UnknownKeyError
 
-__all__ = ["FindKeys", "Index", "Rows", "batch_rows", "is_single", "single_row"]
+__all__ = ["FindKeys", "Index", "Many", "One", "Rows", "batch_rows", "is_single", "single_row"]
 
 Rows: TypeAlias = npt.NDArray[np.int64]
 # One row or key, or many: slice, list, array of rows, of keys, or a boolean mask.
 Index: TypeAlias = int | np.integer[Any] | str | slice | Sequence[int] | Sequence[str] | npt.ArrayLike
+# The same for overloads, where a str must not pass as a sequence of str.
+One: TypeAlias = int | np.integer[Any] | str
+Many: TypeAlias = slice | Sequence[int] | list[str] | tuple[str, ...] | npt.NDArray[Any]
 # Rows of keys, -1 for those that are unknown.
 FindKeys: TypeAlias = Callable[[Sequence[str]], Rows]
 
