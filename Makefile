@@ -58,7 +58,7 @@ lint: $(STAMPS)/test $(STAMPS)/extension
 
 ##  make test-rust                  tests and documentation examples of the core
 .PHONY: test-rust
-test-rust: $(STAMPS)/tools $(STAMPS)/base
+test-rust: $(STAMPS)/base
 	$(SAY) "cargo test"
 	@cargo test --locked --package arraystore-core --quiet
 
@@ -98,11 +98,11 @@ help:
 
 # ---- what the above need; each is done once, until the files that it depends on change ----
 
-$(STAMPS)/tools: scripts/bootstrap.sh | $(STAMPS)/venv
+.build/tools.stamp: scripts/bootstrap.sh
 	@scripts/bootstrap.sh tools
 	@touch $@
 
-$(STAMPS)/venv: scripts/bootstrap.sh
+$(STAMPS)/venv: scripts/bootstrap.sh | .build/tools.stamp
 	@scripts/bootstrap.sh venv
 	@mkdir -p $(@D) && touch $@
 
@@ -117,7 +117,7 @@ $(STAMPS)/test: $(STAMPS)/base requirements-dev.lock
 	@$(PIP) --requirement requirements-dev.lock
 	@touch $@
 
-$(STAMPS)/extension: $(STAMPS)/base $(STAMPS)/tools pyproject.toml $(RUST)
-	$(SAY) "compiling arraystore (the first time takes a minute or two)"
-	@maturin develop --release --locked --quiet
+$(STAMPS)/extension: $(STAMPS)/base pyproject.toml $(RUST)
+	$(SAY) "compiling arraystore (libjpeg-turbo too, at first: about a minute)"
+	@PIP_QUIET=1 maturin develop --release --locked --quiet
 	@touch $@

@@ -16,7 +16,7 @@ say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
 fail() {
     printf '\nerror: %s\n' "$1" >&2
     shift
-    printf '       %s\n' "$@" >&2
+    [ $# -eq 0 ] || printf '       %s\n' "$@" >&2
     exit 1
 }
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -56,7 +56,7 @@ apt_unpack() {
     local opts=(-q -o APT::Sandbox::User="$(id -un)")
     local private=("${opts[@]}" -o Dir::State::Lists="$own/lists" -o Dir::Cache="$own/cache")
     (cd "$into" && apt-get "${opts[@]}" download "$1") >.build/apt.log 2>&1 ||
-        { apt-get "${private[@]}" update && cd "$into" && apt-get "${private[@]}" download "$1"; } \
+        (apt-get "${private[@]}" update && cd "$into" && apt-get "${private[@]}" download "$1") \
             >>.build/apt.log 2>&1 ||
         { sed 's/^/    /' .build/apt.log >&2; return 1; }
     mkdir -p "$tools" && dpkg-deb -x "$into/$1"_*.deb "$tools"
@@ -152,7 +152,8 @@ venv)
     if [ -x .venv/bin/python ] && is_recent .venv/bin/python && has_pip; then
         say "using .venv ($(.venv/bin/python -V))"
     else
-        make_venv "$(find_python)"
+        python=$(find_python)
+        make_venv "$python"
     fi
     ;;
 *)
