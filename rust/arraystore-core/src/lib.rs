@@ -3,8 +3,19 @@
 //! The crate needs no Python. It promises: no input makes it panic or read outside its buffers; every error names the
 //! record or the file; a batch does not depend on its order or on the number of threads.
 
+pub mod batch;
+pub mod crop;
 pub mod error;
 pub mod extent;
+pub mod field;
+pub mod images;
+pub mod jpeg;
+pub mod key_table;
+pub mod output;
+pub mod pieces;
+pub mod pixel_memory;
+pub mod random;
+pub mod resize;
 pub mod source;
 
 pub use error::{Error, Result};

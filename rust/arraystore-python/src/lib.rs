@@ -4,6 +4,7 @@
 
 mod buffers;
 mod errors;
+mod read;
 
 use pyo3::prelude::*;
 
@@ -15,6 +16,8 @@ mod _core {
 
     #[pymodule_export]
     use super::buffers::Buffer;
+    #[pymodule_export]
+    use super::read::{Field, Keys};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
