@@ -5,6 +5,13 @@
 
 pub mod error;
 pub mod extent;
+mod folder;
+pub mod keys;
+pub mod members;
+pub mod progress;
+pub mod scan;
 pub mod source;
+pub mod strings;
+pub mod zip;
 
 pub use error::{Error, Result};
