@@ -66,7 +66,18 @@ class NullableColumn:
 class StringColumn:
     """Strings, with a mask that is True where the value is missing, or None if none is."""
 
-    values: npt.NDArray[Any] | Texts
+    values: npt.NDArray[Any]
+    mask: npt.NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class TextsColumn:
+    """A `StringColumn` that is yet to be written, and too large for Python objects."""
+
+    values: Texts
     mask: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
@@ -74,6 +85,7 @@ class StringColumn:
 
 
 Column: TypeAlias = CategoricalColumn | NumericColumn | NullableColumn | StringColumn
+WritableColumn: TypeAlias = Column | TextsColumn
 
 
 def categorical(codes: npt.ArrayLike, categories: Sequence[str]) -> CategoricalColumn:
@@ -110,7 +122,9 @@ def _code_dtype(count: int) -> type[np.signedinteger[Any]]:
 # ---- writing ----
 
 
-def write_columns(store: Path, index_name: str, index: Texts, columns: Mapping[str, Column]) -> None:
+def write_columns(
+    store: Path, index_name: str, index: Texts | npt.NDArray[Any], columns: Mapping[str, WritableColumn]
+) -> None:
     """Write the data frame of a store, in place of one that may be there.
 
     Parameters
@@ -119,9 +133,9 @@ def write_columns(store: Path, index_name: str, index: Texts, columns: Mapping[s
         Directory of the store.
     index_name : str
         Name of the index: the key of the store.
-    index : Texts
+    index : Texts or ndarray of str
         Key of every record.
-    columns : mapping of str to Column
+    columns : mapping of str to WritableColumn
         Columns in their order, each as long as the index.
     """
     import zarr
@@ -137,7 +151,7 @@ def write_columns(store: Path, index_name: str, index: Texts, columns: Mapping[s
         _write_column(frame, name, column)
 
 
-def _write_column(frame: zarr.Group, name: str, column: Column) -> None:
+def _write_column(frame: zarr.Group, name: str, column: WritableColumn) -> None:
     match column:
         case CategoricalColumn(codes, categories):
             group = _group(frame, name, "categorical", "0.2.0", ordered=False)
@@ -149,12 +163,12 @@ def _write_column(frame: zarr.Group, name: str, column: Column) -> None:
             group = _group(frame, name, "nullable-integer", "0.1.0")
             _write_array(group, "values", values)
             _write_array(group, "mask", mask)
-        case StringColumn(values, None):
-            _write_strings(frame, name, values)
-        case StringColumn(values, mask) if mask is not None:
+        case StringColumn() | TextsColumn() if column.mask is None:
+            _write_strings(frame, name, column.values)
+        case StringColumn() | TextsColumn():
             group = _group(frame, name, "nullable-string-array", "0.1.0")
-            _write_strings(group, "values", values)
-            _write_array(group, "mask", mask)
+            _write_strings(group, "values", column.values)
+            _write_array(group, "mask", column.mask)
 
 
 def _encoding(kind: str, version: str) -> dict[str, Any]:

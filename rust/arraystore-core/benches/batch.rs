@@ -2,6 +2,14 @@
 //!
 //! Reads the JPEGs below the folder `ARRAYSTORE_BENCH_JPEGS` (the first 1,024 by path); without it, makes 256 of its own.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a bench may stop at once; its picture need not be exact"
+)]
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +21,10 @@ use arraystore_core::pieces::{Column, Pieces};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const BATCH: usize = 256;
-const OUTPUT: Size = Size { height: 224, width: 224 };
+const OUTPUT: Size = Size {
+    height: 224,
+    width: 224,
+};
 
 fn images() -> Vec<Vec<u8>> {
     let Some(folder) = std::env::var_os("ARRAYSTORE_BENCH_JPEGS") else {
@@ -25,14 +36,18 @@ fn images() -> Vec<Vec<u8>> {
         .filter(|path| path.extension().is_some_and(|suffix| suffix == "jpg"))
         .collect();
     paths.sort();
-    paths.iter().take(4 * BATCH).map(|path| std::fs::read(path).unwrap()).collect()
+    paths
+        .iter()
+        .take(4 * BATCH)
+        .map(|path| std::fs::read(path).unwrap())
+        .collect()
 }
 
 fn made_image(seed: usize) -> Vec<u8> {
     let (height, width) = (256, 256 + seed % 100);
     let shade = |x: usize, y: usize| {
         let wave = ((x * 7 + seed) as f32 / 90.0).sin() + ((y * 5) as f32 / 70.0).cos();
-        (128.0 + 55.0 * wave) as u8 ^ u8::from((x / 9 + y / 11 + seed).is_multiple_of(5)) * 24
+        (128.0 + 55.0 * wave) as u8 ^ (u8::from((x / 9 + y / 11 + seed).is_multiple_of(5)) * 24)
     };
     let pixels: Vec<u8> = (0..height)
         .flat_map(|y| (0..width).flat_map(move |x| [shade(x, y), shade(y, x), shade(x + y, y)]))
@@ -44,7 +59,9 @@ fn made_image(seed: usize) -> Vec<u8> {
         height,
         format: turbojpeg::PixelFormat::RGB,
     };
-    turbojpeg::compress(image, 75, turbojpeg::Subsamp::Sub2x2).unwrap().to_vec()
+    turbojpeg::compress(image, 75, turbojpeg::Subsamp::Sub2x2)
+        .unwrap()
+        .to_vec()
 }
 
 /// A field on disk as ingest would write it: plain bytes and little-endian columns.
@@ -61,7 +78,9 @@ fn field(folder: &Path, images: &[Vec<u8>]) -> Field {
         offset += image.len() as u64;
         (offset - image.len() as u64).to_le_bytes()
     });
-    let lengths = images.iter().flat_map(|image| u32::try_from(image.len()).unwrap().to_le_bytes());
+    let lengths = images
+        .iter()
+        .flat_map(|image| u32::try_from(image.len()).unwrap().to_le_bytes());
     let checksums = images.iter().flat_map(|image| crc32c::crc32c(image).to_le_bytes());
     let parts = FieldParts {
         data: write("data", images.concat()),
@@ -82,7 +101,10 @@ fn bench(criterion: &mut Criterion) {
     let field = field(folder.path(), &images);
     let rows: Vec<u64> = (0..BATCH as u64).map(|row| row * 7919 % images.len() as u64).collect();
     let mut group = criterion.benchmark_group("batch");
-    group.throughput(Throughput::Elements(BATCH as u64)).sample_size(20).measurement_time(Duration::from_secs(6));
+    group
+        .throughput(Throughput::Elements(BATCH as u64))
+        .sample_size(20)
+        .measurement_time(Duration::from_secs(6));
 
     // Both sides write into memory of a whole batch that is used again.
     let mut decompressor = turbojpeg::Decompressor::new().unwrap();
@@ -104,7 +126,15 @@ fn bench(criterion: &mut Criterion) {
             }
         });
     });
-    let decoded = field.decode(&rows, ReadOptions { verify: true, threads: 1 }).unwrap();
+    let decoded = field
+        .decode(
+            &rows,
+            ReadOptions {
+                verify: true,
+                threads: 1,
+            },
+        )
+        .unwrap();
     for (ours, theirs) in decoded.iter().zip(&batch) {
         assert!(ours.memory.as_ref() == &theirs[..], "pixels differ");
     }
@@ -115,7 +145,13 @@ fn bench(criterion: &mut Criterion) {
         });
     }
     let policies = [
-        ("random-resized", Policy::RandomResized { scale: (0.08, 1.0), ratio: (0.75, 4.0 / 3.0) }),
+        (
+            "random-resized",
+            Policy::RandomResized {
+                scale: (0.08, 1.0),
+                ratio: (0.75, 4.0 / 3.0),
+            },
+        ),
         ("random", Policy::Random),
     ];
     let mut out = vec![0; BATCH * 224 * 224 * 3];
@@ -124,10 +160,23 @@ fn bench(criterion: &mut Criterion) {
         group.bench_function(format!("crops/{name}"), |bencher| {
             bencher.iter(|| {
                 epoch += 1;
-                let boxes = Boxes::Drawn { policy, seed: 0, epoch, flip: 0.5 };
-                let crops = CropOptions { size: OUTPUT, axes: Axes::ChannelsLast };
-                let options = ReadOptions { verify: true, threads: 1 };
-                field.crops(&rows, &boxes, Output::Bytes(&mut out), crops, options).unwrap()
+                let boxes = Boxes::Drawn {
+                    policy,
+                    seed: 0,
+                    epoch,
+                    flip: 0.5,
+                };
+                let crops = CropOptions {
+                    size: OUTPUT,
+                    axes: Axes::ChannelsLast,
+                };
+                let options = ReadOptions {
+                    verify: true,
+                    threads: 1,
+                };
+                field
+                    .crops(&rows, &boxes, Output::Bytes(&mut out), crops, options)
+                    .unwrap()
             });
         });
     }

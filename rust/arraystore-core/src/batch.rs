@@ -60,11 +60,7 @@ impl Context {
 /// # Errors
 ///
 /// That of the first item (in order) that failed, whatever the threads; [`Error::Internal`] for a panic.
-pub fn map<I, T>(
-    items: I,
-    threads: usize,
-    work: impl Fn(&mut Context, I::Item) -> Result<T> + Sync,
-) -> Result<Vec<T>>
+pub fn map<I, T>(items: I, threads: usize, work: impl Fn(&mut Context, I::Item) -> Result<T> + Sync) -> Result<Vec<T>>
 where
     I: ExactSizeIterator + Send,
     I::Item: Send,
@@ -103,10 +99,18 @@ fn run_worker<I: Iterator, T>(
     failed: &AtomicBool,
     work: &impl Fn(&mut Context, I::Item) -> Result<T>,
 ) -> Outcome<T> {
-    let mut outcome = Outcome { done: Vec::new(), error: None };
+    let mut outcome = Outcome {
+        done: Vec::new(),
+        error: None,
+    };
     let mut context = match Context::take() {
         Ok(context) => context,
-        Err(error) => return Outcome { error: Some((0, error)), ..outcome },
+        Err(error) => {
+            return Outcome {
+                error: Some((0, error)),
+                ..outcome
+            };
+        }
     };
     // Items are taken in order, so all that come before a failed one have been taken already and will be finished: the
     // first error in order is found whatever the threads.
@@ -162,7 +166,10 @@ mod tests {
     fn results_are_in_order_for_any_number_of_threads() {
         let expected: Vec<u64> = (0..100).map(|item| item * 2).collect();
         for threads in [1, 2, 7, 1000] {
-            assert_eq!(map(0..100_usize, threads, |_, item| Ok(item as u64 * 2)).unwrap(), expected);
+            assert_eq!(
+                map(0..100_usize, threads, |_, item| Ok(item as u64 * 2)).unwrap(),
+                expected
+            );
         }
     }
 

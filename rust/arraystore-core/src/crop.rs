@@ -37,15 +37,18 @@ impl CropBox {
     /// The whole image.
     #[must_use]
     pub fn whole(image: Size) -> Self {
-        Self { top: 0, left: 0, size: image }
+        Self {
+            top: 0,
+            left: 0,
+            size: image,
+        }
     }
 
     /// Whether it has pixels and lies inside `image`.
     #[must_use]
     pub fn fits(&self, image: Size) -> bool {
-        let inside = |start: u32, length: u32, most: u32| {
-            length > 0 && start.checked_add(length).is_some_and(|end| end <= most)
-        };
+        let inside =
+            |start: u32, length: u32, most: u32| length > 0 && start.checked_add(length).is_some_and(|end| end <= most);
         inside(self.top, self.size.height, image.height) && inside(self.left, self.size.width, image.width)
     }
 }
@@ -132,9 +135,15 @@ fn random_resized(draws: &mut Draws, image: Size, scale: (f64, f64), ratio: (f64
     }
     let aspect = width / height;
     let size = if aspect < ratio.0 {
-        Size { height: rounded(width / ratio.0), width: image.width }
+        Size {
+            height: rounded(width / ratio.0),
+            width: image.width,
+        }
     } else if aspect > ratio.1 {
-        Size { height: image.height, width: rounded(height * ratio.1) }
+        Size {
+            height: image.height,
+            width: rounded(height * ratio.1),
+        }
     } else {
         image
     };
@@ -146,8 +155,8 @@ fn largest_like(image: Size, output: Size) -> Size {
     if CropBox::whole(output).fits(image) {
         return output;
     }
-    let factor = (f64::from(image.height) / f64::from(output.height))
-        .min(f64::from(image.width) / f64::from(output.width));
+    let factor =
+        (f64::from(image.height) / f64::from(output.height)).min(f64::from(image.width) / f64::from(output.width));
     let size = Size {
         height: rounded(f64::from(output.height) * factor),
         width: rounded(f64::from(output.width) * factor),
@@ -171,7 +180,11 @@ fn central(image: Size, size: Size) -> CropBox {
 }
 
 /// Rounds half to even, as Python's `round`; what does not fit (also NaN) becomes an end of the range.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "float casts saturate")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "float casts saturate"
+)]
 fn rounded(value: f64) -> u32 {
     value.round_ties_even() as u32
 }
@@ -190,7 +203,10 @@ mod tests {
             Just(Policy::Random),
             Just(Policy::Center),
             (0.001_f64..1.0, 0.0_f64..1.0, 0.1_f64..1.0, 1.0_f64..9.0).prop_map(|(low, more, narrow, wide)| {
-                Policy::RandomResized { scale: (low, low + more), ratio: (narrow, wide) }
+                Policy::RandomResized {
+                    scale: (low, low + more),
+                    ratio: (narrow, wide),
+                }
             }),
         ]
     }
@@ -213,20 +229,60 @@ mod tests {
 
     #[test]
     fn a_ratio_that_no_box_reaches_gives_the_central_box() {
-        let policy = Policy::RandomResized { scale: (1.0, 1.0), ratio: (0.75, 4.0 / 3.0) };
-        let key = RandomKey { seed: 1, epoch: 0, row: 0 };
-        let image = Size { height: 100, width: 1000 };
-        let expected = CropBox { top: 0, left: 433, size: Size { height: 100, width: 133 } };
+        let policy = Policy::RandomResized {
+            scale: (1.0, 1.0),
+            ratio: (0.75, 4.0 / 3.0),
+        };
+        let key = RandomKey {
+            seed: 1,
+            epoch: 0,
+            row: 0,
+        };
+        let image = Size {
+            height: 100,
+            width: 1000,
+        };
+        let expected = CropBox {
+            top: 0,
+            left: 433,
+            size: Size {
+                height: 100,
+                width: 133,
+            },
+        };
         assert_eq!(choose(key, image, image, policy, 0.0).cut, expected);
     }
 
     #[test]
     fn a_small_image_gives_its_largest_box_of_the_same_shape() {
-        let key = RandomKey { seed: 1, epoch: 0, row: 0 };
-        let image = Size { height: 100, width: 300 };
-        let output = Size { height: 224, width: 224 };
+        let key = RandomKey {
+            seed: 1,
+            epoch: 0,
+            row: 0,
+        };
+        let image = Size {
+            height: 100,
+            width: 300,
+        };
+        let output = Size {
+            height: 224,
+            width: 224,
+        };
         let crop = choose(key, image, output, Policy::Center, 1.0);
-        let expected = CropBox { top: 0, left: 100, size: Size { height: 100, width: 100 } };
-        assert_eq!(crop, Crop { cut: expected, flip: true });
+        let expected = CropBox {
+            top: 0,
+            left: 100,
+            size: Size {
+                height: 100,
+                width: 100,
+            },
+        };
+        assert_eq!(
+            crop,
+            Crop {
+                cut: expected,
+                flip: true
+            }
+        );
     }
 }

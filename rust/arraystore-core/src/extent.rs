@@ -3,9 +3,10 @@
 //! Every table of records in this crate hands out extents, and [`Extent::fetch`] is the one way from an extent to bytes.
 
 use std::io::Read;
+use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::source::{ByteSource, PlainFile};
+use crate::source::{ByteSource, MappedFile, PlainFile};
 
 /// How the bytes of a record are wrapped where they lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,12 +68,75 @@ pub trait Extents: Send + Sync {
     /// [`Error::RowOutOfRange`] if there is no such record; [`Error::Format`] or [`Error::FileTooShort`] if the table
     /// itself is damaged.
     fn extent(&self, index: u64) -> Result<Extent<'_>>;
+
+    /// CRC-32 of the bytes of record `index`, if the source keeps one.
+    fn crc32(&self, _index: u64) -> Option<u32> {
+        None
+    }
+
+    /// What to call record `index` in a message.
+    fn name(&self, index: u64) -> String {
+        self.extent(index)
+            .map_or_else(|_| format!("record {index}"), |extent| extent.place())
+    }
+}
+
+/// Slices of one file.
+pub struct FileExtents {
+    file: MappedFile,
+    offset: Vec<u64>,
+    nbytes: Vec<u64>,
+}
+
+impl FileExtents {
+    /// Record `i` is `nbytes[i]` bytes from `offset[i]` on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] if there are not as many offsets as lengths.
+    pub fn new(path: PathBuf, offset: Vec<u64>, nbytes: Vec<u64>) -> Result<Self> {
+        if offset.len() != nbytes.len() {
+            return Err(Error::InvalidRequest(format!(
+                "expected as many offsets as lengths, found {} and {}",
+                offset.len(),
+                nbytes.len()
+            )));
+        }
+        Ok(Self {
+            file: MappedFile::new(path),
+            offset,
+            nbytes,
+        })
+    }
+}
+
+impl Extents for FileExtents {
+    fn len(&self) -> u64 {
+        self.offset.len() as u64
+    }
+
+    fn extent(&self, index: u64) -> Result<Extent<'_>> {
+        let place = usize::try_from(index)
+            .ok()
+            .and_then(|at| Some((*self.offset.get(at)?, *self.nbytes.get(at)?)));
+        let (offset, nbytes) = place.ok_or_else(|| Error::RowOutOfRange {
+            row: i64::try_from(index).unwrap_or(i64::MAX),
+            len: self.offset.len() as u64,
+        })?;
+        Ok(Extent {
+            source: SourceRef::Shared(&self.file),
+            offset,
+            stored_nbytes: nbytes,
+            nbytes,
+            encoding: Encoding::Plain,
+        })
+    }
 }
 
 /// Length of the fixed part of a zip local header (APPNOTE.TXT 4.3.7).
 const LOCAL_HEADER_NBYTES: usize = 30;
 
-impl<'a> Extent<'a> {
+impl Extent<'_> {
     /// The source's name and the offset, for messages.
     #[must_use]
     pub fn place(&self) -> String {
@@ -119,7 +183,7 @@ impl<'a> Extent<'a> {
         // One byte of room beyond the promised length, to notice a member that is longer; never more, so that a
         // decompression bomb cannot fill the memory.
         scratch.reserve(nbytes.saturating_add(1));
-        let mut inflater = flate2::bufread::DeflateDecoder::new(packed).take(self.nbytes + 1);
+        let mut inflater = flate2::bufread::DeflateDecoder::new(packed).take(self.nbytes.saturating_add(1));
         let outcome = inflater.read_to_end(scratch);
         if let Err(error) = outcome {
             return Err(self.broken(format!(
@@ -131,19 +195,14 @@ impl<'a> Extent<'a> {
             return Err(self.broken(format!(
                 "the directory promises {nbytes} bytes, the member inflates to {}{}",
                 scratch.len().min(nbytes + 1),
-                if scratch.len() > nbytes {
-                    " or more"
-                } else {
-                    ""
-                }
+                if scratch.len() > nbytes { " or more" } else { "" }
             )));
         }
         Ok(scratch)
     }
 
     fn length(&self, nbytes: u64) -> Result<usize> {
-        usize::try_from(nbytes)
-            .map_err(|_| self.broken(format!("{nbytes} bytes do not fit in memory")))
+        usize::try_from(nbytes).map_err(|_| self.broken(format!("{nbytes} bytes do not fit in memory")))
     }
 
     /// Offset of the data of a zip member, behind its local header.
@@ -155,7 +214,7 @@ impl<'a> Extent<'a> {
         }
         let name = u64::from(u16::from_le_bytes([header[26], header[27]]));
         let extra = u64::from(u16::from_le_bytes([header[28], header[29]]));
-        Ok(self.offset + LOCAL_HEADER_NBYTES as u64 + name + extra)
+        Ok(self.offset.saturating_add(LOCAL_HEADER_NBYTES as u64 + name + extra))
     }
 
     fn broken(&self, problem: String) -> Error {

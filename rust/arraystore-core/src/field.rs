@@ -10,6 +10,7 @@ use crate::extent::{Encoding, Extent, Extents, SourceRef};
 use crate::key_table::KeyTable;
 use crate::pieces::{Column, Pieces};
 use crate::source::begin_call;
+use crate::status::Status;
 
 /// Where a field lies, and what is known of each record.
 pub struct FieldParts {
@@ -164,7 +165,10 @@ impl Field {
     pub fn sizes(&self, rows: &[u64]) -> Result<Vec<u16>> {
         begin_call();
         let (Some(height), Some(width)) = (&self.parts.height, &self.parts.width) else {
-            return Err(Error::InvalidRequest(format!("{} holds no images, so it has no sizes", self.name)));
+            return Err(Error::InvalidRequest(format!(
+                "{} holds no images, so it has no sizes",
+                self.name
+            )));
         };
         let mut sizes = Vec::with_capacity(rows.len() * 2);
         for &row in rows {
@@ -204,7 +208,9 @@ impl Field {
         Error::Missing {
             record: self.record_name(row),
             field: self.name.clone(),
-            status: crate::status::Status::label(status.unwrap_or(1)).to_owned(),
+            status: Status::from_number(status.unwrap_or(1))
+                .map_or("unknown", Status::name)
+                .to_owned(),
         }
     }
 }

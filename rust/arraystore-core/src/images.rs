@@ -89,7 +89,10 @@ impl Field {
                 decoder
                     .decode_box(
                         jpeg,
-                        |image| self.box_inside(row, given, image).map_err(|error| note(&mut outside, error)),
+                        |image| {
+                            self.box_inside(row, given, image)
+                                .map_err(|error| note(&mut outside, error))
+                        },
                         |size| PixelMemory::take(pixel_nbytes(size, RGB_CHANNELS)),
                     )
                     .map(|(size, memory)| Image { size, memory })
@@ -156,18 +159,32 @@ impl Field {
         crops: CropOptions,
         verify: bool,
     ) -> Result<Crop> {
-        let Context { decoder, bytes, resize, .. } = context;
+        let Context {
+            decoder, bytes, resize, ..
+        } = context;
         let mut outside = None;
         self.fetch(row, verify, bytes, |jpeg| {
             let choice = |image| {
                 let crop = match boxes {
-                    Boxes::Drawn { policy, seed, epoch, flip } => {
-                        let key = RandomKey { seed: *seed, epoch: *epoch, row };
+                    Boxes::Drawn {
+                        policy,
+                        seed,
+                        epoch,
+                        flip,
+                    } => {
+                        let key = RandomKey {
+                            seed: *seed,
+                            epoch: *epoch,
+                            row,
+                        };
                         choose(key, image, crops.size, *policy, *flip)
                     }
                     Boxes::Given(given) => {
                         let cut = self.box_inside(row, &given[index], image);
-                        Crop { cut: cut.map_err(|error| note(&mut outside, error))?, flip: false }
+                        Crop {
+                            cut: cut.map_err(|error| note(&mut outside, error))?,
+                            flip: false,
+                        }
                     }
                 };
                 Ok((crop.cut, crop.flip))
@@ -203,8 +220,15 @@ impl Field {
     fn box_inside(&self, row: u64, &[top, left, height, width]: &GivenBox, image: Size) -> Result<CropBox> {
         let length = |value: i64| u32::try_from(value).ok();
         let given = || {
-            let size = Size { height: length(height)?, width: length(width)? };
-            Some(CropBox { top: length(top)?, left: length(left)?, size })
+            let size = Size {
+                height: length(height)?,
+                width: length(width)?,
+            };
+            Some(CropBox {
+                top: length(top)?,
+                left: length(left)?,
+                size,
+            })
         };
         given().filter(|cut| cut.fits(image)).ok_or_else(|| Error::BoxOutside {
             record: self.record_name(row),
@@ -218,7 +242,11 @@ impl Field {
     }
 
     fn undecodable(&self, row: u64, problem: Problem) -> Error {
-        Error::Decode { record: self.record_name(row), field: self.name().to_owned(), problem }
+        Error::Decode {
+            record: self.record_name(row),
+            field: self.name().to_owned(),
+            problem,
+        }
     }
 }
 

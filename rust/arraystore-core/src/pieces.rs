@@ -12,7 +12,7 @@ use crate::source::{ByteSource, MappedFile};
 
 /// A logical run of bytes, in pieces.
 pub struct Pieces {
-    pieces: Vec<Piece>,
+    places: Vec<Piece>,
     piece_nbytes: u64,
     nbytes: u64,
 }
@@ -59,7 +59,7 @@ impl Pieces {
             })
             .collect();
         Ok(Self {
-            pieces,
+            places: pieces,
             piece_nbytes,
             nbytes,
         })
@@ -84,7 +84,7 @@ impl Pieces {
         let (index, within) = (offset / self.piece_nbytes, offset % self.piece_nbytes);
         let piece = usize::try_from(index)
             .ok()
-            .and_then(|index| self.pieces.get(index))
+            .and_then(|index| self.places.get(index))
             .filter(|_| within + nbytes <= self.piece_nbytes)
             .ok_or_else(|| self.outside(offset, nbytes))?;
         Ok((&piece.file, piece.offset.saturating_add(within)))
@@ -102,10 +102,7 @@ impl Pieces {
 
     fn outside(&self, offset: u64, nbytes: u64) -> Error {
         Error::Format {
-            place: self
-                .pieces
-                .first()
-                .map_or_else(String::new, |piece| piece.file.name()),
+            place: self.places.first().map_or_else(String::new, |piece| piece.file.name()),
             problem: format!(
                 "bytes {offset} to {} are not inside one piece of an array of {} bytes in pieces of {}",
                 offset.saturating_add(nbytes),
@@ -151,7 +148,7 @@ impl<T: Number> Column<T> {
     /// [`Error::Format`] if the pieces do not hold exactly `len` numbers.
     pub fn new(pieces: Pieces, len: u64, what: &str) -> Result<Self> {
         let expected = len.checked_mul(T::NBYTES as u64);
-        if expected != Some(pieces.nbytes()) || pieces.piece_nbytes % T::NBYTES as u64 != 0 {
+        if expected != Some(pieces.nbytes()) || !pieces.piece_nbytes.is_multiple_of(T::NBYTES as u64) {
             return Err(Error::Format {
                 place: what.to_owned(),
                 problem: format!(
@@ -181,9 +178,7 @@ impl<T: Number> Column<T> {
                 len: self.len,
             });
         }
-        self.pieces
-            .lend(index * T::NBYTES as u64, T::NBYTES)
-            .map(T::from_le)
+        self.pieces.lend(index * T::NBYTES as u64, T::NBYTES).map(T::from_le)
     }
 
     /// All numbers, copied.
@@ -197,9 +192,7 @@ impl<T: Number> Column<T> {
         let mut start = 0;
         while start < total {
             let nbytes = (total - start).min(self.pieces.piece_nbytes);
-            let bytes = self
-                .pieces
-                .lend(start, usize::try_from(nbytes).unwrap_or(usize::MAX))?;
+            let bytes = self.pieces.lend(start, usize::try_from(nbytes).unwrap_or(usize::MAX))?;
             all.extend(bytes.chunks_exact(T::NBYTES).map(T::from_le));
             start += nbytes;
         }
@@ -247,10 +240,7 @@ mod tests {
     #[test]
     fn the_number_of_pieces_must_fit_the_number_of_bytes() {
         let (_folder, places) = two_files(b"", b"");
-        assert_eq!(
-            Pieces::new(places.clone(), 4, 4).err().unwrap().code(),
-            "format"
-        );
+        assert_eq!(Pieces::new(places.clone(), 4, 4).err().unwrap().code(), "format");
         assert!(Pieces::new(vec![], 0, 0).is_ok());
         assert_eq!(Pieces::new(places, 0, 4).err().unwrap().code(), "format");
     }

@@ -26,7 +26,10 @@ struct Idle {
     nbytes: usize,
 }
 
-static IDLE: Mutex<Idle> = Mutex::new(Idle { by_size: BTreeMap::new(), nbytes: 0 });
+static IDLE: Mutex<Idle> = Mutex::new(Idle {
+    by_size: BTreeMap::new(),
+    nbytes: 0,
+});
 
 impl PixelMemory {
     /// Memory of `len` bytes, with any content.
@@ -42,7 +45,10 @@ impl PixelMemory {
 impl Idle {
     fn take(&mut self, size: usize) -> Option<Vec<u8>> {
         // A little larger is as good.
-        let (_, same) = self.by_size.range_mut(size..=size.saturating_mul(2)).find(|(_, same)| !same.is_empty())?;
+        let (_, same) = self
+            .by_size
+            .range_mut(size..=size.saturating_mul(2))
+            .find(|(_, same)| !same.is_empty())?;
         let bytes = same.pop()?;
         self.nbytes -= bytes.len();
         Some(bytes)

@@ -1,7 +1,7 @@
 //! Counter-based random numbers: a pure function of `(seed, epoch, row)` and of which draw it is.
 //!
 //! No generator is shared, so the numbers of a record are the same in any batch, thread, process or machine. The mixer is
-//! the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), applied once for each word of the key.
+//! the finaliser of `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014), applied once for each word of the key.
 
 /// What the random numbers of a record depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,10 @@ impl Draws {
     }
 
     /// The next integer, uniform in `0..=most` to within 2^-32.
-    #[expect(clippy::cast_possible_truncation, reason = "the high word of the product is at most `most`")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the high word of the product is at most `most`"
+    )]
     pub fn up_to(&mut self, most: u32) -> u32 {
         ((u128::from(self.bits()) * (u128::from(most) + 1)) >> 64) as u32
     }
@@ -66,7 +69,11 @@ impl Draws {
 mod tests {
     use super::*;
 
-    const KEY: RandomKey = RandomKey { seed: 7, epoch: 3, row: 42 };
+    const KEY: RandomKey = RandomKey {
+        seed: 7,
+        epoch: 3,
+        row: 42,
+    };
 
     #[test]
     fn the_stream_never_changes_between_releases() {
@@ -76,7 +83,11 @@ mod tests {
     }
 
     /// Computed by a program of ten lines in another language from the formula in the module's first lines.
-    const PINNED: [u64; 3] = [11_767_387_719_767_599_212, 18_113_497_429_296_854_189, 11_057_286_832_278_564_734];
+    const PINNED: [u64; 3] = [
+        11_767_387_719_767_599_212,
+        18_113_497_429_296_854_189,
+        11_057_286_832_278_564_734,
+    ];
 
     #[test]
     fn each_word_of_the_key_matters() {
@@ -86,7 +97,11 @@ mod tests {
             first(RandomKey { seed: 8, ..KEY }),
             first(RandomKey { epoch: 4, ..KEY }),
             first(RandomKey { row: 43, ..KEY }),
-            first(RandomKey { seed: 3, epoch: 7, row: 42 }),
+            first(RandomKey {
+                seed: 3,
+                epoch: 7,
+                row: 42,
+            }),
         ];
         for (index, one) in all.iter().enumerate() {
             assert!(!all[..index].contains(one));

@@ -104,10 +104,7 @@ impl MappedFile {
         if opened.checked.load(Ordering::Acquire) == call {
             return Ok(opened.nbytes.load(Ordering::Relaxed));
         }
-        let metadata = opened
-            .file
-            .metadata()
-            .map_err(Error::io("read", &self.path))?;
+        let metadata = opened.file.metadata().map_err(Error::io("read", &self.path))?;
         let nbytes = metadata.len().min(opened.map.len() as u64);
         opened.nbytes.store(nbytes, Ordering::Relaxed);
         opened.checked.store(call, Ordering::Release);
@@ -194,13 +191,11 @@ impl ByteSource for PlainFile {
         let file = File::open(&self.path).map_err(Error::io("open", &self.path))?;
         match file.read_exact_at(out, offset) {
             Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(Error::FileTooShort {
-                    path: self.path.clone(),
-                    expected: offset.saturating_add(out.len() as u64),
-                    found: self.nbytes()?,
-                })
-            }
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Error::FileTooShort {
+                path: self.path.clone(),
+                expected: offset.saturating_add(out.len() as u64),
+                found: self.nbytes()?,
+            }),
             Err(error) => Err(Error::io("read", &self.path)(error)),
         }
     }
@@ -221,9 +216,7 @@ mod tests {
     fn both_sources_give_the_same_bytes() {
         let (_folder, path) = file_with(b"0123456789");
         let mut copied = [0; 4];
-        PlainFile::new(path.clone())
-            .read_at(3, &mut copied)
-            .unwrap();
+        PlainFile::new(path.clone()).read_at(3, &mut copied).unwrap();
         let mapped = MappedFile::new(path);
         assert_eq!(mapped.lend(3, 4).unwrap(), Some(&copied[..]));
     }
@@ -246,20 +239,12 @@ mod tests {
 
     #[test]
     fn a_file_cut_short_after_it_was_mapped_is_an_error() {
-        let (_folder, path) = file_with(&[7; 100_000]);
+        let (_folder, path) = file_with(&vec![7; 100_000]);
         let mapped = MappedFile::new(path.clone());
         assert!(mapped.lend(90_000, 100).is_ok());
-        File::options()
-            .write(true)
-            .open(&path)
-            .unwrap()
-            .set_len(1000)
-            .unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(1000).unwrap();
         begin_call();
-        assert_eq!(
-            mapped.lend(90_000, 100).unwrap_err().code(),
-            "file-too-short"
-        );
+        assert_eq!(mapped.lend(90_000, 100).unwrap_err().code(), "file-too-short");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A decoded box is, to the bit, that box cut from the full decode, whatever the subsampling, size and place.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at once")]
+
 use arraystore_core::crop::{CropBox, Size};
 use arraystore_core::jpeg::{Decoder, pixel_nbytes};
 use arraystore_core::random::{Draws, RandomKey};
@@ -65,7 +67,11 @@ fn thin_boxes(image: Size) -> Vec<CropBox> {
         for width in [1, image.width] {
             for top in [0, image.height - height] {
                 for left in [0, image.width - width] {
-                    boxes.push(CropBox { top, left, size: Size { height, width } });
+                    boxes.push(CropBox {
+                        top,
+                        left,
+                        size: Size { height, width },
+                    });
                 }
             }
         }
@@ -76,7 +82,11 @@ fn thin_boxes(image: Size) -> Vec<CropBox> {
 #[test]
 fn a_box_equals_the_cut_of_the_full_decode() {
     use turbojpeg::Subsamp::{Gray, None, Sub1x2, Sub2x1, Sub2x2, Sub4x1};
-    let mut draws = Draws::new(RandomKey { seed: 1, epoch: 0, row: 0 });
+    let mut draws = Draws::new(RandomKey {
+        seed: 1,
+        epoch: 0,
+        row: 0,
+    });
     let mut decoder = Decoder::new().unwrap();
     for subsampling in [Sub2x2, Sub2x1, Sub1x2, None, Gray, Sub4x1] {
         for (height, width) in [(1, 1), (7, 9), (16, 16), (17, 33), (64, 40), (131, 255), (256, 341)] {
@@ -102,12 +112,19 @@ fn a_box_equals_the_cut_of_the_full_decode() {
 }
 
 fn decoded(decoder: &mut Decoder, jpeg: &[u8]) -> Option<Vec<u8>> {
-    decoder.decode(jpeg, |size| vec![0; pixel_nbytes(size, 3)]).ok().map(|(_, pixels)| pixels)
+    decoder
+        .decode(jpeg, |size| vec![0; pixel_nbytes(size, 3)])
+        .ok()
+        .map(|(_, pixels)| pixels)
 }
 
 #[test]
 fn an_image_decodes_the_same_whatever_came_before_it() {
-    let mut draws = Draws::new(RandomKey { seed: 2, epoch: 0, row: 0 });
+    let mut draws = Draws::new(RandomKey {
+        seed: 2,
+        epoch: 0,
+        row: 0,
+    });
     let mut used = Decoder::new().unwrap();
     let image = Size { height: 40, width: 56 };
     let good = encode(image, turbojpeg::Subsamp::Sub2x2, false, &mut draws);
@@ -117,14 +134,17 @@ fn an_image_decodes_the_same_whatever_came_before_it() {
         let mut broken = good.clone();
         for _ in 0..=draws.up_to(3) {
             let at = draws.up_to(u32::try_from(broken.len() - 1).unwrap()) as usize;
-            broken[at] = draws.up_to(255) as u8;
+            broken[at] = u8::try_from(draws.up_to(255)).unwrap();
         }
         if round % 2 == 0 {
             broken.truncate(1 + draws.up_to(u32::try_from(broken.len() - 1).unwrap()) as usize);
         }
         let fresh = decoded(&mut Decoder::new().unwrap(), &broken);
         assert!(decoded(&mut used, &broken) == fresh, "round {round}: the broken image");
-        assert!(decoded(&mut used, &good) == pixels, "round {round}: the good image after it");
+        assert!(
+            decoded(&mut used, &good) == pixels,
+            "round {round}: the good image after it"
+        );
         let allocate = |size| vec![0; pixel_nbytes(size, 3)];
         let _ = used.decode_box(&broken, |size| Ok(some_box(size, &mut draws)), allocate);
     }
@@ -132,7 +152,11 @@ fn an_image_decodes_the_same_whatever_came_before_it() {
 
 #[test]
 fn an_image_without_tables_does_not_borrow_those_of_the_last() {
-    let mut draws = Draws::new(RandomKey { seed: 4, epoch: 0, row: 0 });
+    let mut draws = Draws::new(RandomKey {
+        seed: 4,
+        epoch: 0,
+        row: 0,
+    });
     let image = Size { height: 16, width: 16 };
     let jpeg = encode(image, turbojpeg::Subsamp::None, false, &mut draws);
     let table = jpeg.windows(2).position(|pair| pair == [0xff, 0xdb]).unwrap();
@@ -145,11 +169,18 @@ fn an_image_without_tables_does_not_borrow_those_of_the_last() {
 
 #[test]
 fn an_early_end_is_a_problem() {
-    let mut draws = Draws::new(RandomKey { seed: 5, epoch: 0, row: 0 });
+    let mut draws = Draws::new(RandomKey {
+        seed: 5,
+        epoch: 0,
+        row: 0,
+    });
     let image = Size { height: 40, width: 56 };
     let jpeg = encode(image, turbojpeg::Subsamp::Sub2x2, false, &mut draws);
     for nbytes in [0, 1, 2, 100, jpeg.len() / 2, jpeg.len() - 2] {
-        assert!(decoded(&mut Decoder::new().unwrap(), &jpeg[..nbytes]).is_none(), "{nbytes}");
+        assert!(
+            decoded(&mut Decoder::new().unwrap(), &jpeg[..nbytes]).is_none(),
+            "{nbytes}"
+        );
     }
     let with_trailer = [&jpeg[..], &[0x9a, 0xb6, 0, 0xff, 0xd8, 0xff]].concat();
     assert!(decoded(&mut Decoder::new().unwrap(), &with_trailer).is_some());
@@ -157,7 +188,11 @@ fn an_early_end_is_a_problem() {
 
 #[test]
 fn a_header_that_claims_absurdly_many_pixels_is_refused_before_memory_is_taken() {
-    let mut draws = Draws::new(RandomKey { seed: 3, epoch: 0, row: 0 });
+    let mut draws = Draws::new(RandomKey {
+        seed: 3,
+        epoch: 0,
+        row: 0,
+    });
     let image = Size { height: 8, width: 8 };
     let mut jpeg = encode(image, turbojpeg::Subsamp::None, false, &mut draws);
     let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();

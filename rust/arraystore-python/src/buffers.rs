@@ -83,15 +83,8 @@ impl Buffer {
         self.shape.to_vec()
     }
 
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the signature of the protocol"
-    )]
-    unsafe fn __getbuffer__(
-        slf: Bound<'_, Self>,
-        view: *mut ffi::Py_buffer,
-        _flags: c_int,
-    ) -> PyResult<()> {
+    #[expect(clippy::needless_pass_by_value, reason = "the signature of the protocol")]
+    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, _flags: c_int) -> PyResult<()> {
         if view.is_null() {
             return Err(PyBufferError::new_err("view is null"));
         }
@@ -120,10 +113,7 @@ impl Buffer {
 pub(crate) fn copied<T: Element>(argument: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<T>> {
     let buffer = PyBuffer::<T>::get(argument).map_err(|error| {
         InvalidRequestError::new_err((
-            format!(
-                "{what}: expected an array of {}: {error}",
-                std::any::type_name::<T>()
-            ),
+            format!("{what}: expected an array of {}: {error}", std::any::type_name::<T>()),
             "invalid-request",
         ))
     })?;
@@ -138,24 +128,14 @@ pub(crate) struct Output<T: Element> {
 impl<T: Element> Output<T> {
     /// Checks that the array can be filled.
     pub(crate) fn new(argument: &Bound<'_, PyAny>, what: &str) -> PyResult<Self> {
-        let invalid = |problem: String| {
-            InvalidRequestError::new_err((format!("{what}: {problem}"), "invalid-request"))
-        };
-        let buffer = PyBuffer::<T>::get(argument).map_err(|error| {
-            invalid(format!(
-                "expected an array of {}: {error}",
-                std::any::type_name::<T>()
-            ))
-        })?;
+        let invalid = |problem: String| InvalidRequestError::new_err((format!("{what}: {problem}"), "invalid-request"));
+        let buffer = PyBuffer::<T>::get(argument)
+            .map_err(|error| invalid(format!("expected an array of {}: {error}", std::any::type_name::<T>())))?;
         if buffer.readonly() {
-            return Err(invalid(
-                "expected a writable array, found a read-only one".to_owned(),
-            ));
+            return Err(invalid("expected a writable array, found a read-only one".to_owned()));
         }
         if !buffer.is_c_contiguous() {
-            return Err(invalid(
-                "expected a C-contiguous array, found a strided one".to_owned(),
-            ));
+            return Err(invalid("expected a C-contiguous array, found a strided one".to_owned()));
         }
         Ok(Self { buffer })
     }

@@ -2,9 +2,13 @@
 //!
 //! Documented where it is used: in the public functions of the Python package. Types are in `arraystore/_core.pyi`.
 
+mod arguments;
 mod buffers;
 mod errors;
+mod ingest;
 mod read;
+mod strings;
+mod watch;
 
 use pyo3::prelude::*;
 
@@ -18,6 +22,11 @@ mod _core {
     use super::buffers::Buffer;
     #[pymodule_export]
     use super::read::{Field, Keys};
+
+    #[pymodule_export]
+    use super::ingest::{Extents, Members, index_keys, match_keys, scan_sources};
+    #[pymodule_export]
+    use super::strings::Strings;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

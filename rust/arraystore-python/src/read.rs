@@ -71,6 +71,7 @@ impl Keys {
         py.detach(|| self.0.take(&rows)).map(Strings::from).map_err(to_py_err)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "how a list of Python comes in")]
     fn find(&self, py: Python<'_>, keys: Vec<String>) -> PyResult<Buffer> {
         let rows = py.detach(|| {
             begin_call();
@@ -209,17 +210,31 @@ impl Field {
         let given = boxes.map(|boxes| copied::<i64>(boxes, "boxes")).transpose()?;
         let boxes = match &given {
             Some(given) => Boxes::Given(given.as_chunks::<4>().0),
-            None => Boxes::Drawn { policy: policy_of(policy, scale, ratio)?, seed, epoch, flip },
+            None => Boxes::Drawn {
+                policy: policy_of(policy, scale, ratio)?,
+                seed,
+                epoch,
+                flip,
+            },
         };
         let table = normalise.map(|(mean, std)| normalise_table(mean, std));
         let mut memory = Memory::new(out, table.as_deref())?;
         let crops = CropOptions {
-            size: Size { height: size.0, width: size.1 },
-            axes: if channels_first { Axes::ChannelsFirst } else { Axes::ChannelsLast },
+            size: Size {
+                height: size.0,
+                width: size.1,
+            },
+            axes: if channels_first {
+                Axes::ChannelsFirst
+            } else {
+                Axes::ChannelsLast
+            },
         };
         let options = ReadOptions { verify, threads };
         let output = memory.output();
-        let done = py.detach(|| self.0.crops(&rows, &boxes, output, crops, options)).map_err(to_py_err)?;
+        let done = py
+            .detach(|| self.0.crops(&rows, &boxes, output, crops, options))
+            .map_err(to_py_err)?;
         if let Some(boxes_out) = boxes_out {
             let mut out = OutputBuffer::<i64>::new(boxes_out, "boxes_out")?;
             for (four, crop) in out.as_mut_slice().chunks_exact_mut(4).zip(&done) {
@@ -239,7 +254,10 @@ impl Field {
     #[pyo3(signature = (start, stop, *, threads))]
     fn check(&self, py: Python<'_>, start: u64, stop: u64, threads: usize) -> PyResult<Vec<(u64, String, String)>> {
         let found = py.detach(|| self.0.check(start..stop, threads)).map_err(to_py_err)?;
-        Ok(found.into_iter().map(|(row, error)| (row, error.code().to_owned(), error.to_string())).collect())
+        Ok(found
+            .into_iter()
+            .map(|(row, error)| (row, error.code().to_owned(), error.to_string()))
+            .collect())
     }
 }
 
@@ -288,7 +306,10 @@ impl From<Failure> for PyErr {
 
 /// Row numbers that Python has already checked to lie in the store; a negative one is out of range here.
 fn rows_of(rows: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
-    Ok(copied::<i64>(rows, "rows")?.into_iter().map(i64::cast_unsigned).collect())
+    Ok(copied::<i64>(rows, "rows")?
+        .into_iter()
+        .map(i64::cast_unsigned)
+        .collect())
 }
 
 fn whole<T: Number + crate::buffers::Item>(py: Python<'_>, column: Option<&Column<T>>) -> PyResult<Buffer> {
@@ -302,7 +323,9 @@ fn images(decoded: Result<Vec<Image>>) -> PyResult<Vec<Buffer>> {
         let shape = [image.size.height as usize, image.size.width as usize, 3];
         Buffer::with_shape(image.memory, &shape)
     };
-    decoded.map(|images| images.into_iter().map(buffer).collect()).map_err(to_py_err)
+    decoded
+        .map(|images| images.into_iter().map(buffer).collect())
+        .map_err(to_py_err)
 }
 
 fn policy_of(name: &str, scale: (f64, f64), ratio: (f64, f64)) -> PyResult<Policy> {
@@ -310,6 +333,8 @@ fn policy_of(name: &str, scale: (f64, f64), ratio: (f64, f64)) -> PyResult<Polic
         "random-resized" => Ok(Policy::RandomResized { scale, ratio }),
         "random" => Ok(Policy::Random),
         "center" => Ok(Policy::Center),
-        other => Err(to_py_err(Error::InvalidRequest(format!("no crop policy is called {other:?}")))),
+        other => Err(to_py_err(Error::InvalidRequest(format!(
+            "no crop policy is called {other:?}"
+        )))),
     }
 }

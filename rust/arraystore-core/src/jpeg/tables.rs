@@ -20,7 +20,9 @@ pub(super) fn brings_all_its_own(jpeg: &[u8]) -> bool {
     let mut rest = jpeg.strip_prefix(&[0xff, 0xd8]).unwrap_or_default();
     while let [0xff, marker, high, low, body @ ..] = rest {
         let length = usize::from(u16::from_be_bytes([*high, *low])).saturating_sub(2);
-        let Some((segment, after)) = body.split_at_checked(length) else { return false };
+        let Some((segment, after)) = body.split_at_checked(length) else {
+            return false;
+        };
         match marker {
             0xc0 | 0xc1 => frame = segment,
             0xc4 => seen.huffman(segment),
@@ -44,7 +46,9 @@ impl Seen {
 
     fn huffman(&mut self, mut segment: &[u8]) {
         while let Some((&head, table)) = segment.split_first() {
-            let Some((counts, values)) = table.split_at_checked(16) else { return };
+            let Some((counts, values)) = table.split_at_checked(16) else {
+                return;
+            };
             *(if head >> 4 == 0 { &mut self.dc } else { &mut self.ac }) |= 1 << (head & 3);
             let values_nbytes = counts.iter().map(|&count| usize::from(count)).sum::<usize>();
             segment = values.get(values_nbytes..).unwrap_or_default();
@@ -59,7 +63,9 @@ impl Seen {
         };
         let count = usize::from(count);
         components.len() == count * 3
-            && components.chunks_exact(3).all(|component| self.quantisation >> (component[2] & 3) & 1 == 1)
+            && components
+                .chunks_exact(3)
+                .all(|component| self.quantisation >> (component[2] & 3) & 1 == 1)
             && selectors.len() >= count * 2
             && selectors
                 .chunks_exact(2)

@@ -89,7 +89,12 @@ impl Decoder {
     ///
     /// [`Error::Internal`] if libjpeg-turbo cannot allocate one.
     pub fn new() -> Result<Self> {
-        Ok(Self { handle: Handle::new()?, clean: true, cmyk: Vec::new(), region: Vec::new() })
+        Ok(Self {
+            handle: Handle::new()?,
+            clean: true,
+            cmyk: Vec::new(),
+            region: Vec::new(),
+        })
     }
 
     /// Height and width of a JPEG, from its header.
@@ -144,7 +149,11 @@ impl Decoder {
         let outcome = self.pixels(jpeg, header, area, channels, &mut pixels[..nbytes]);
         self.region = pixels;
         outcome?;
-        let region = Region { pixels: &self.region[..nbytes], area, channels };
+        let region = Region {
+            pixels: &self.region[..nbytes],
+            area,
+            channels,
+        };
         Ok((region, wanted, extra))
     }
 
@@ -159,8 +168,7 @@ impl Decoder {
         choose: impl FnOnce(Size) -> Result<CropBox, Problem>,
         allocate: impl FnOnce(Size) -> M,
     ) -> Result<(Size, M), Problem> {
-        let (region, wanted, ()) =
-            self.decode_region(jpeg, RGB_CHANNELS, |size| Ok((choose(size)?, ())))?;
+        let (region, wanted, ()) = self.decode_region(jpeg, RGB_CHANNELS, |size| Ok((choose(size)?, ())))?;
         let mut memory = allocate(wanted.size);
         let row_nbytes = wanted.size.width as usize * RGB_CHANNELS;
         for (to, from) in memory.as_mut().chunks_exact_mut(row_nbytes).zip(region.rows(wanted)) {
@@ -177,7 +185,8 @@ impl Decoder {
         }
         self.clean = complete;
         // SAFETY: the handle is live; pointer and length are those of a slice, which libjpeg-turbo only reads.
-        let code = unsafe { sys::tj3DecompressHeader(self.handle.0.as_ptr(), jpeg.as_ptr(), jpeg.len() as sys::size_t) };
+        let code =
+            unsafe { sys::tj3DecompressHeader(self.handle.0.as_ptr(), jpeg.as_ptr(), jpeg.len() as sys::size_t) };
         self.check(code)?;
         let get = |parameter| self.get(parameter);
         let length = |parameter| u32::try_from(get(parameter)).unwrap_or(0);
@@ -220,7 +229,11 @@ impl Decoder {
             self.cmyk = inks;
             return outcome;
         }
-        let format = if channels == RGBX_CHANNELS { sys::TJPF_TJPF_RGBX } else { sys::TJPF_TJPF_RGB };
+        let format = if channels == RGBX_CHANNELS {
+            sys::TJPF_TJPF_RGBX
+        } else {
+            sys::TJPF_TJPF_RGB
+        };
         self.decompress(jpeg, area.size, format, out)
     }
 
@@ -242,7 +255,11 @@ impl Decoder {
     }
 
     fn decompress(&mut self, jpeg: &[u8], size: Size, format: sys::TJPF, out: &mut [u8]) -> Result<(), Problem> {
-        let channels = if format == sys::TJPF_TJPF_RGB { RGB_CHANNELS } else { RGBX_CHANNELS };
+        let channels = if format == sys::TJPF_TJPF_RGB {
+            RGB_CHANNELS
+        } else {
+            RGBX_CHANNELS
+        };
         if out.len() != pixel_nbytes(size, channels) {
             return Err(format!("{} bytes of memory for {size} pixels", out.len()));
         }
@@ -304,7 +321,11 @@ fn area_to_decode(header: Header, wanted: CropBox) -> CropBox {
     };
     let (top, height) = span(wanted.top, wanted.size.height, mcu_height, header.size.height);
     let (left, width) = span(wanted.left, wanted.size.width, mcu_width, header.size.width);
-    CropBox { top, left, size: Size { height, width } }
+    CropBox {
+        top,
+        left,
+        size: Size { height, width },
+    }
 }
 
 /// CMYK to RGB as Pillow does it: inks are taken to be inverted, as Adobe stores them, whatever the marker says.

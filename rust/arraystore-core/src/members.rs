@@ -1,0 +1,295 @@
+//! The files of source packages as columns: where each one is, how long, and what it is called.
+//!
+//! A list of five million objects would be gigabytes; here a member costs about 70 bytes. Directories and suffixes are few
+//! and stored once; stems lie one after another. Rows are in the physical order of the sources.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::error::{Error, Result};
+use crate::extent::{Encoding, Extent, Extents, SourceRef};
+use crate::source::{MappedFile, PlainFile};
+use crate::strings::Strings;
+
+/// One path that was scanned.
+#[derive(Debug)]
+pub struct Source {
+    /// The path as given.
+    pub path: String,
+    pub(crate) kind: Kind,
+}
+
+/// A folder or an archive.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// With its absolute path, which is a prefix of all its directories.
+    Folder(String),
+    Archive(MappedFile),
+}
+
+/// The columns of [`Members`]: one value for each member.
+#[derive(Debug, Default)]
+pub struct Columns {
+    /// Index of the source.
+    pub source: Vec<u16>,
+    /// Index of the directory.
+    pub directory: Vec<u32>,
+    /// Index of the suffix.
+    pub suffix: Vec<u32>,
+    /// 1 for names that begin with a dot, or lie in such a directory, and for `Thumbs.db`; else 0.
+    pub hidden: Vec<u8>,
+    /// How the bytes are wrapped.
+    pub encoding: Vec<Encoding>,
+    /// Offset in an archive of the local header; 0 in a folder.
+    pub offset: Vec<u64>,
+    /// Bytes in the source.
+    pub stored_nbytes: Vec<u64>,
+    /// Bytes once unwrapped.
+    pub nbytes: Vec<u64>,
+    /// CRC-32 of these bytes, as the archive says; 0 in a folder.
+    pub crc32: Vec<u32>,
+    /// Nanoseconds from 1970 to the last modification; 0 in an archive.
+    pub modified_ns: Vec<i64>,
+    /// Name without directory and suffix.
+    pub stems: Arc<Strings>,
+}
+
+/// The files of one or more folders and archives.
+#[derive(Debug, Default)]
+pub struct Members {
+    pub(crate) sources: Vec<Source>,
+    pub(crate) directories: Vec<String>,
+    pub(crate) suffixes: Vec<String>,
+    pub(crate) columns: Columns,
+    pub(crate) skipped: Vec<(String, String)>,
+}
+
+impl Members {
+    /// Number of members.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.columns.source.len()
+    }
+
+    /// Whether there are no members.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What was scanned, in the order given.
+    #[must_use]
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// The different directories: absolute in a folder, as in the archive else; `/` between the parts and none at the end.
+    #[must_use]
+    pub fn directories(&self) -> &[String] {
+        &self.directories
+    }
+
+    /// The different suffixes, each with its dot, as written; or empty.
+    #[must_use]
+    pub fn suffixes(&self) -> &[String] {
+        &self.suffixes
+    }
+
+    /// One value of each kind for each member.
+    #[must_use]
+    pub fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// Files that are no members, and why.
+    #[must_use]
+    pub fn skipped(&self) -> &[(String, String)] {
+        &self.skipped
+    }
+
+    fn check(&self, index: u64) -> Result<usize> {
+        usize::try_from(index)
+            .ok()
+            .filter(|&index| index < self.len())
+            .ok_or_else(|| Error::RowOutOfRange {
+                row: i64::try_from(index).unwrap_or(i64::MAX),
+                len: self.len() as u64,
+            })
+    }
+
+    fn directory(&self, index: usize) -> &str {
+        &self.directories[self.columns.directory[index] as usize]
+    }
+
+    fn suffix(&self, index: usize) -> &str {
+        &self.suffixes[self.columns.suffix[index] as usize]
+    }
+
+    fn stem(&self, index: usize) -> &str {
+        self.columns.stems.get(index).unwrap_or_default()
+    }
+
+    fn path_in_source(&self, index: usize) -> String {
+        let (directory, stem, suffix) = (self.directory(index), self.stem(index), self.suffix(index));
+        match directory {
+            "" => format!("{stem}{suffix}"),
+            "/" => format!("/{stem}{suffix}"),
+            _ => format!("{directory}/{stem}{suffix}"),
+        }
+    }
+
+    /// The whole path of a file; of a member of an archive, the path of the archive, `/`, and the path in it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RowOutOfRange`] if there is no such member.
+    pub fn path(&self, index: u64) -> Result<String> {
+        let index = self.check(index)?;
+        let source = &self.sources[usize::from(self.columns.source[index])];
+        Ok(match source.kind {
+            Kind::Folder(_) => self.path_in_source(index),
+            Kind::Archive(_) => format!("{}/{}", source.path, self.path_in_source(index)),
+        })
+    }
+
+    /// The bytes of a member.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RowOutOfRange`] if there is no such member; those of [`Extent::fetch`]; [`Error::Source`] if the CRC-32 of
+    /// an archive does not agree.
+    pub fn read(&self, index: u64) -> Result<Vec<u8>> {
+        let mut scratch = Vec::new();
+        let extent = self.extent(index)?;
+        let bytes = extent.fetch(&mut scratch)?.to_vec();
+        match self.crc32(index) {
+            Some(expected) if expected != crc32(&bytes) => Err(Error::Source {
+                place: self.path(index)?,
+                problem: format!("the archive says CRC-32 {expected:08x}, found {:08x}", crc32(&bytes)),
+            }),
+            _ => Ok(bytes),
+        }
+    }
+
+    /// A number that changes when a source does: XXH3-64 of names, lengths, checksums (archives), times (folders).
+    ///
+    /// It does not depend on where the sources lie, nor on what an archive is called.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = Xxh3::new();
+        let mut record = Vec::new();
+        for index in 0..self.len() {
+            let columns = &self.columns;
+            let source = &self.sources[usize::from(columns.source[index])];
+            let directory = match &source.kind {
+                Kind::Folder(root) => {
+                    let directory = self.directory(index);
+                    directory.strip_prefix(root.as_str()).unwrap_or(directory)
+                }
+                Kind::Archive(_) => self.directory(index),
+            };
+            record.clear();
+            for part in [directory, self.stem(index), self.suffix(index)] {
+                record.extend_from_slice(part.as_bytes());
+                record.push(0);
+            }
+            record.extend_from_slice(&columns.source[index].to_le_bytes());
+            record.extend_from_slice(&columns.nbytes[index].to_le_bytes());
+            record.extend_from_slice(&columns.crc32[index].to_le_bytes());
+            record.extend_from_slice(&columns.modified_ns[index].to_le_bytes());
+            hasher.update(&record);
+        }
+        hasher.digest()
+    }
+}
+
+/// The CRC-32 that zip archives use.
+#[must_use]
+pub fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
+impl Extents for Members {
+    fn len(&self) -> u64 {
+        self.columns.source.len() as u64
+    }
+
+    fn extent(&self, index: u64) -> Result<Extent<'_>> {
+        let index = self.check(index)?;
+        let source = &self.sources[usize::from(self.columns.source[index])];
+        Ok(Extent {
+            source: match &source.kind {
+                Kind::Folder(_) => SourceRef::File(PlainFile::new(PathBuf::from(self.path_in_source(index)))),
+                Kind::Archive(file) => SourceRef::Shared(file),
+            },
+            offset: self.columns.offset[index],
+            stored_nbytes: self.columns.stored_nbytes[index],
+            nbytes: self.columns.nbytes[index],
+            encoding: self.columns.encoding[index],
+        })
+    }
+
+    fn crc32(&self, index: u64) -> Option<u32> {
+        let index = usize::try_from(index).ok()?;
+        let encoding = *self.columns.encoding.get(index)?;
+        (encoding != Encoding::Plain).then(|| self.columns.crc32[index])
+    }
+
+    fn name(&self, index: u64) -> String {
+        self.path(index).unwrap_or_default()
+    }
+}
+
+/// Some members, in an order of their own.
+pub struct Selection {
+    members: Arc<Members>,
+    indices: Vec<u64>,
+}
+
+impl Selection {
+    /// The members `indices`, which may repeat.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RowOutOfRange`] naming the first index that does not exist.
+    pub fn new(members: Arc<Members>, indices: Vec<u64>) -> Result<Self> {
+        for &index in &indices {
+            members.check(index)?;
+        }
+        Ok(Self { members, indices })
+    }
+
+    fn index(&self, record: u64) -> Result<u64> {
+        usize::try_from(record)
+            .ok()
+            .and_then(|record| self.indices.get(record).copied())
+            .ok_or_else(|| Error::RowOutOfRange {
+                row: i64::try_from(record).unwrap_or(i64::MAX),
+                len: self.indices.len() as u64,
+            })
+    }
+}
+
+impl Extents for Selection {
+    fn len(&self) -> u64 {
+        self.indices.len() as u64
+    }
+
+    fn extent(&self, index: u64) -> Result<Extent<'_>> {
+        self.members.extent(self.index(index)?)
+    }
+
+    fn crc32(&self, index: u64) -> Option<u32> {
+        self.members.crc32(self.index(index).ok()?)
+    }
+
+    fn name(&self, index: u64) -> String {
+        self.index(index)
+            .map(|index| self.members.name(index))
+            .unwrap_or_default()
+    }
+}

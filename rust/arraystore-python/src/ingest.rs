@@ -1,0 +1,171 @@
+//! The ingest side of `arraystore._core`: scan sources, index keys.
+//!
+//! Documented in `arraystore.sources` and `arraystore.ingest`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arraystore_core::extent::{self, FileExtents};
+use arraystore_core::members::{self, Selection};
+use arraystore_core::{keys, scan};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::arguments::numbers;
+use crate::buffers::{Buffer, Item};
+use crate::errors::to_py_err;
+use crate::strings::Strings;
+use crate::watch::watched;
+
+/// The files of folders and archives, as columns.
+#[pyclass(frozen, module = "arraystore._core")]
+pub(crate) struct Members(Arc<members::Members>);
+
+fn column<T: Item>(values: &[T]) -> Buffer {
+    Buffer::new(values.to_vec())
+}
+
+#[pymethods]
+impl Members {
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    #[getter]
+    fn sources(&self) -> Vec<&str> {
+        self.0.sources().iter().map(|source| source.path.as_str()).collect()
+    }
+
+    #[getter]
+    fn directories(&self) -> Vec<String> {
+        self.0.directories().to_vec()
+    }
+
+    #[getter]
+    fn suffixes(&self) -> Vec<String> {
+        self.0.suffixes().to_vec()
+    }
+
+    #[getter]
+    fn source(&self) -> Buffer {
+        column(&self.0.columns().source)
+    }
+
+    #[getter]
+    fn directory(&self) -> Buffer {
+        column(&self.0.columns().directory)
+    }
+
+    #[getter]
+    fn suffix(&self) -> Buffer {
+        column(&self.0.columns().suffix)
+    }
+
+    #[getter]
+    fn hidden(&self) -> Buffer {
+        column(&self.0.columns().hidden)
+    }
+
+    #[getter]
+    fn encoding(&self) -> Buffer {
+        Buffer::new(
+            self.0
+                .columns()
+                .encoding
+                .iter()
+                .map(|&encoding| encoding as u8)
+                .collect(),
+        )
+    }
+
+    #[getter]
+    fn offset(&self) -> Buffer {
+        column(&self.0.columns().offset)
+    }
+
+    #[getter]
+    fn nbytes(&self) -> Buffer {
+        column(&self.0.columns().nbytes)
+    }
+
+    #[getter]
+    fn crc32(&self) -> Buffer {
+        column(&self.0.columns().crc32)
+    }
+
+    #[getter]
+    fn modified_ns(&self) -> Buffer {
+        column(&self.0.columns().modified_ns)
+    }
+
+    #[getter]
+    fn stems(&self) -> Strings {
+        Strings(Arc::clone(&self.0.columns().stems))
+    }
+
+    #[getter]
+    fn skipped(&self) -> Vec<(String, String)> {
+        self.0.skipped().to_vec()
+    }
+
+    fn fingerprint(&self, py: Python<'_>) -> u64 {
+        py.detach(|| self.0.fingerprint())
+    }
+
+    fn path(&self, index: u64) -> PyResult<String> {
+        self.0.path(index).map_err(to_py_err)
+    }
+
+    fn read<'py>(&self, py: Python<'py>, index: u64) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = py.detach(|| self.0.read(index)).map_err(to_py_err)?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    fn extents(&self, indices: &Bound<'_, PyAny>) -> PyResult<Extents> {
+        let indices = numbers(indices, "indices")?;
+        let selection = Selection::new(Arc::clone(&self.0), indices).map_err(to_py_err)?;
+        Ok(Extents(Box::new(selection)))
+    }
+}
+
+/// Where records lie, in one form for all kinds of sources.
+#[pyclass(frozen, module = "arraystore._core")]
+pub(crate) struct Extents(pub(crate) Box<dyn extent::Extents>);
+
+#[pymethods]
+impl Extents {
+    fn __len__(&self) -> usize {
+        usize::try_from(self.0.len()).unwrap_or(usize::MAX)
+    }
+
+    #[staticmethod]
+    fn in_file(path: PathBuf, offset: &Bound<'_, PyAny>, nbytes: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let (offset, nbytes) = (numbers(offset, "offset")?, numbers(nbytes, "nbytes")?);
+        let extents = FileExtents::new(path, offset, nbytes).map_err(to_py_err)?;
+        Ok(Self(Box::new(extents)))
+    }
+}
+
+#[pyfunction]
+#[pyo3(name = "scan", signature = (paths, *, progress = None))]
+#[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+pub(crate) fn scan_sources(py: Python<'_>, paths: Vec<PathBuf>, progress: Option<Py<PyAny>>) -> PyResult<Members> {
+    let members = watched(py, progress.as_ref(), |progress| scan::scan(&paths, progress))?;
+    Ok(Members(Arc::new(members)))
+}
+
+#[pyfunction]
+pub(crate) fn index_keys(py: Python<'_>, keys: &Strings) -> PyResult<(Buffer, Buffer, Buffer)> {
+    let index = py.detach(|| keys::index(&keys.0)).map_err(to_py_err)?;
+    Ok((
+        Buffer::new(index.hash),
+        Buffer::new(index.row),
+        Buffer::new(index.duplicates),
+    ))
+}
+
+#[pyfunction]
+pub(crate) fn match_keys(py: Python<'_>, keys: &Strings, wanted: &Strings) -> PyResult<Buffer> {
+    let rows = py.detach(|| keys::match_rows(&keys.0, &wanted.0)).map_err(to_py_err)?;
+    Ok(Buffer::new(rows))
+}
