@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 
 import arraystore
 from arraystore.cli.contact_sheet import draw_contact_sheet
-from arraystore.errors import InvalidRequestError
 from arraystore.testing import make_bioscan5m
 from arraystore.testing.insects import require_pillow
 
@@ -101,15 +99,11 @@ def _prepare_source(source: str | None, out: Path) -> tuple[list[Path], Path | N
 
 
 def _make_store(sources: Sequence[Path], metadata: Path | None, path: Path) -> None:
-    if path.exists():
-        if not (path / "zarr.json").is_file() and not (path / ".ingest").is_dir():
-            raise InvalidRequestError(f"{path} is in the way, and not a store: move it, or choose another --out")
-        shutil.rmtree(path)
-    begun = time.perf_counter()
-    arraystore.ingest(sources, path, metadata=metadata)
-    elapsed = time.perf_counter() - begun
-    with arraystore.open(path) as store:
-        _say("ingest", f"{len(store):,} records in {path}, {len(store) / elapsed:,.0f} a second", elapsed)
+    report = arraystore.ingest(sources, path, metadata=metadata, overwrite=True)
+    text = f"{report.records:,} records in {path}, {report.images_per_s:,.0f} images a second"
+    _say("ingest", text, report.seconds)
+    for kind, count in report.troubles.items():
+        _say("", f"{count:,} x {kind}, listed in {report.troubles_path}")
 
 
 def _verify(path: Path) -> bool:
