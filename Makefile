@@ -89,7 +89,7 @@ lock:
 ##  make clean                      everything that make made
 .PHONY: clean
 clean:
-	rm -rf .venv .build target demo demo.zarr demo.png arraystore/_core*.so
+	rm -rf .venv .build target demo-source demo.zarr demo.png arraystore/_core*.so
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .PHONY: help
