@@ -19,6 +19,9 @@ RAGGED_DTYPES: Mapping[str, str] = {"data": "uint8", "offset": "uint64", "nbytes
 IMAGE_DTYPES: Mapping[str, str] = {**RAGGED_DTYPES, "height": "uint16", "width": "uint16", "status": "uint8"}
 KEY_DTYPES: Mapping[str, str] = {**RAGGED_DTYPES, "hash": "uint64", "row": "uint32"}
 
+# Directory of an array that holds its shards: the prefix of the default chunk key encoding.
+CHUNKS = "c"
+
 _INDEX_CODECS = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
 _NO_CHUNK = 2**64 - 1
 # A hostile document could otherwise ask for more names of shards than there is memory.
@@ -90,7 +93,7 @@ class ArrayForm:
 
     def shard_names(self) -> list[str]:
         """Return the chunk keys of the shards, as paths below the array."""
-        return [f"c/{shard}" for shard in range(self.shard_count)]
+        return [f"{CHUNKS}/{shard}" for shard in range(self.shard_count)]
 
     def chunk_count(self, shard: int) -> int:
         """Return how many inner chunks a shard holds; the last shard may hold fewer than the others."""

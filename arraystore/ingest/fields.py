@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from arraystore.format.arrays import KEY_DTYPES, RAGGED_DTYPES, ArrayForm, field_dtypes, group_document
+from arraystore.format.arrays import CHUNKS, KEY_DTYPES, RAGGED_DTYPES, ArrayForm, field_dtypes, group_document
 from arraystore.format.layout import CHUNK_NBYTES, Placement
 from arraystore.format.spec import FieldKind, Status
 from arraystore.format.zarr import KEY, WORK_DIRECTORY, write_document
@@ -97,7 +97,7 @@ def pack_field(packing: Packing, records: Records, *, check: str, advance: Advan
         records.extents,
         placement.place,
         records.nbytes,
-        directory=str(array),
+        directory=str(array / CHUNKS),
         journal=str(packing.store / WORK_DIRECTORY / f"{records.name}.journal"),
         total_nbytes=placement.total_nbytes,
         shard_nbytes=placement.shard_nbytes,
@@ -176,7 +176,7 @@ def _write_arrays(store: Path, group: str, arrays: Mapping[str, npt.NDArray[Any]
         write_document(directory, form.document())
         written = _core.write_sharded(
             np.ascontiguousarray(values),
-            directory=str(directory),
+            directory=str(directory / CHUNKS),
             shard_nbytes=form.shard_nbytes,
             chunk_nbytes=form.chunk_nbytes,
         )
