@@ -17,7 +17,7 @@ def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("examples")
     package = make_bioscan5m(folder, 200)
-    arraystore.ingest(package.sources(), folder / "cropped_256.zarr", metadata=package.metadata, quiet=True)
+    arraystore.ingest(package.sources(), folder / "cropped_256.zarr", metadata=package.metadata, progress=False)
     return folder
 
 

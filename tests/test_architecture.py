@@ -24,6 +24,7 @@ ALLOWED = {
     "loader": BELOW_EVERYTHING | {"reader"},
     "integrations": PUBLIC,
     "cli": PUBLIC,
+    "__main__": PUBLIC | {"cli"},
     "testing": PUBLIC,
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
