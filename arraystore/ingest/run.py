@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -33,8 +32,6 @@ PathLike: TypeAlias = str | os.PathLike[str]
 Check = Literal["header", "pixels"]
 
 _IMAGE = "image"
-
-_logger = logging.getLogger(__name__)
 
 
 def ingest(
@@ -115,8 +112,6 @@ def ingest(
         members = scan_sources(paths, progress=advance)
     images = layout.images(members, package=package)
     table = Path(metadata) if metadata is not None else layout.find_table(paths)
-    if metadata is None and table is not None:
-        _logger.info("metadata table found at %s", table)
     options = {"package": images.package, "rows": rows, "check": check, "shard_nbytes": shard_nbytes}
     job = Job(
         tuple(path.name for path in paths),
