@@ -35,7 +35,7 @@ def _docstring_runs_in_example_folder(request: pytest.FixtureRequest) -> None:
     """Make the folder only for docstrings that open something in it."""
     if isinstance(request.node, pytest.DoctestItem):
         source = "".join(example.source for example in request.node.dtest.examples)
-        if "cropped_256.zarr" in source or "bioscan5m/" in source:
+        if "cropped_256.zarr" in source:
             request.getfixturevalue("in_example_folder")
 
 
