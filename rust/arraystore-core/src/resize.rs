@@ -101,6 +101,7 @@ impl Resize {
         mut write_row: impl FnMut(usize, &[u8]),
     ) {
         self.columns.compute(wanted.size.width, size.width, flip);
+        self.columns.make_vectors();
         self.rows.compute(wanted.size.height, size.height, false);
         let line_nbytes = size.width as usize * RGBX_CHANNELS;
         let slots = self.rows.taps();

@@ -7,10 +7,16 @@ const HALF: i32 = 1 << (WEIGHT_BITS - 1);
 
 /// One row of RGBX pixels to the width that `columns` has weights for.
 pub(super) fn resize_row(source: &[u8], columns: &Weights, out: &mut [u8]) {
-    for (at, pixel) in out.chunks_exact_mut(4).enumerate().take(columns.len()) {
-        let (first, weights) = columns.at(at);
+    let (first, weights) = columns.parts();
+    resize_pixels(source, first, weights, columns.taps(), out);
+}
+
+/// Output pixels from their first source positions and `taps` weights each.
+pub(super) fn resize_pixels(source: &[u8], first: &[u32], weights: &[i16], taps: usize, out: &mut [u8]) {
+    let pixels = out.chunks_exact_mut(4).zip(first).zip(weights.chunks_exact(taps));
+    for ((pixel, &first), weights) in pixels {
         let mut sums = [HALF; 4];
-        for (from, &weight) in source[first * 4..].chunks_exact(4).zip(weights) {
+        for (from, &weight) in source[first as usize * 4..].chunks_exact(4).zip(weights) {
             for (sum, &value) in sums.iter_mut().zip(from) {
                 *sum += i32::from(weight) * i32::from(value);
             }

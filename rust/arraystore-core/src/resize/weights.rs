@@ -13,7 +13,11 @@ pub(super) struct Weights {
     taps: usize,
     source: usize,
     exact: Vec<f64>,
+    vectors: Vec<WeightVector>,
 }
+
+/// A pair of weights for each of two output pixels, repeated for the four channels of each: 16 words of 16 bits.
+pub(super) type WeightVector = [i64; 4];
 
 impl Weights {
     /// Computes the weights from `source` to `target` positions, in reverse order if `mirrored`.
@@ -21,26 +25,55 @@ impl Weights {
         let scale = f64::from(source) / f64::from(target);
         let support = scale.max(1.0);
         self.source = source as usize;
-        self.taps = (as_index(support.ceil()) * 2 + 1).min(self.source).next_multiple_of(2);
-        self.first.clear();
-        self.values.clear();
-        for at in 0..target {
-            let at = if mirrored { target - 1 - at } else { at };
+        let span = |at: u32| {
             let centre = (f64::from(at) + 0.5) * scale;
             let first = as_index(centre - support + 0.5);
-            let last = as_index(centre + support + 0.5).min(self.source);
+            let last = as_index(centre + support + 0.5).min(source as usize);
+            (centre, first, last)
+        };
+        let most = (0..target)
+            .map(span)
+            .map(|(_, first, last)| last - first)
+            .max()
+            .unwrap_or(1);
+        self.taps = most.next_multiple_of(2);
+        self.first.clear();
+        self.values.clear();
+        self.vectors.clear();
+        for at in 0..target {
+            let (centre, first, last) = span(if mirrored { target - 1 - at } else { at });
             self.push(first, last, centre, support);
         }
+    }
+
+    /// Lays the weights out for kernels that compute four output positions at once, the first and third together, then the
+    /// second and fourth: for each four, `taps / 2` vectors for the one and as many for the other.
+    pub(super) fn make_vectors(&mut self) {
+        let words = |weights: &[i16]| {
+            let pair = u64::from(weights[0].cast_unsigned()) | (u64::from(weights[1].cast_unsigned()) << 16);
+            (pair | (pair << 32)).cast_signed()
+        };
+        for four in self.values.chunks_exact(self.taps * 4) {
+            for (left, right) in [(0, 2), (1, 3)] {
+                let [left, right] = [left, right].map(|at| &four[at * self.taps..(at + 1) * self.taps]);
+                let pairs = left.chunks_exact(2).map(words).zip(right.chunks_exact(2).map(words));
+                self.vectors
+                    .extend(pairs.map(|(left, right)| [left, left, right, right]));
+            }
+        }
+    }
+
+    /// What [`Weights::make_vectors`] made.
+    pub(super) fn vectors(&self) -> &[WeightVector] {
+        &self.vectors
     }
 
     fn push(&mut self, first: usize, last: usize, centre: f64, support: f64) {
         self.exact.clear();
         #[expect(clippy::cast_precision_loss, reason = "a position fits exactly")]
-        let weight = |tap: usize| 1.0 - ((tap as f64 + 0.5 - centre) / support).abs();
-        self.exact
-            .extend((first..last).map(weight).map(|weight| weight.max(0.0)));
-        let sum: f64 = self.exact.iter().sum();
-        let one = f64::from(1_i32 << WEIGHT_BITS);
+        let weight = |tap: usize| (1.0 - ((tap as f64 + 0.5 - centre) / support).abs()).max(0.0);
+        self.exact.extend((first..last).map(weight));
+        let to_one = f64::from(1_i32 << WEIGHT_BITS) / self.exact.iter().sum::<f64>();
         // Moved left where the taps would reach behind the end.
         let moved = first.min(self.source.saturating_sub(self.taps));
         let begin = self.values.len();
@@ -49,7 +82,7 @@ impl Weights {
         let (mut total, mut heaviest) = (0, start);
         for &weight in &self.exact {
             #[expect(clippy::cast_possible_truncation, reason = "between 0 and 1 << 14")]
-            let rounded = (weight / sum * one).round_ties_even() as i16;
+            let rounded = (weight * to_one).round_ties_even() as i16;
             if rounded > self.values.get(heaviest).copied().unwrap_or(-1) {
                 heaviest = self.values.len();
             }
@@ -64,11 +97,6 @@ impl Weights {
         self.first.push(u32::try_from(moved).unwrap_or(0));
     }
 
-    /// Number of output positions.
-    pub(super) fn len(&self) -> usize {
-        self.first.len()
-    }
-
     /// Taps of each output position.
     pub(super) fn taps(&self) -> usize {
         self.taps
@@ -81,7 +109,7 @@ impl Weights {
         (first, &self.values[at * self.taps..][..count])
     }
 
-    /// The first source positions, and all weights: `taps` for each.
+    /// The first source position of each output position, and all weights: `taps` for each.
     pub(super) fn parts(&self) -> (&[u32], &[i16]) {
         (&self.first, &self.values)
     }
