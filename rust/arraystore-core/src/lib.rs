@@ -6,11 +6,19 @@
 pub mod error;
 pub mod extent;
 mod folder;
+pub mod jpeg {
+    //! JPEG.
+    pub mod header;
+}
+pub mod journal;
 pub mod keys;
 pub mod members;
+pub mod pack;
 pub mod progress;
 pub mod scan;
+pub mod shard;
 pub mod source;
+pub mod status;
 pub mod strings;
 pub mod zip;
 

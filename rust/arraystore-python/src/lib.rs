@@ -6,6 +6,7 @@ mod arguments;
 mod buffers;
 mod errors;
 mod ingest;
+mod pack;
 mod strings;
 mod watch;
 
@@ -22,6 +23,8 @@ mod _core {
 
     #[pymodule_export]
     use super::ingest::{Extents, Members, index_keys, match_keys, scan_sources};
+    #[pymodule_export]
+    use super::pack::{PackResult, file_crc32c, pack_records, write_sharded};
     #[pymodule_export]
     use super::strings::Strings;
 
