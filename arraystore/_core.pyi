@@ -1,10 +1,13 @@
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, final
+from typing import Any, TypeAlias, final
 
-from typing_extensions import Buffer as _ReadableBuffer
+import numpy.typing as npt
+from typing_extensions import Buffer as _Buffer
+
+# For Python 3.11, NumPy's own types do not say that an array has the buffer protocol.
+_ReadableBuffer: TypeAlias = _Buffer | npt.NDArray[Any]
 
 __version__: str
-libjpeg_turbo_version: str
 
 # A logical byte array in pieces of equal size: [(path, offset in that file)], bytes per piece, bytes in all.
 _Pieces: TypeAlias = tuple[list[tuple[str, int]], int, int]
@@ -13,6 +16,8 @@ _Progress: TypeAlias = Callable[[int, int], None]
 
 @final
 class Buffer:
+    @property
+    def shape(self) -> list[int]: ...
     def __len__(self) -> int: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
@@ -146,12 +151,6 @@ def file_crc32c(path: str) -> int: ...
 # ---- reading ----
 
 @final
-class PixelBuffer:
-    @property
-    def shape(self) -> tuple[int, int, int]: ...
-    def __buffer__(self, flags: int, /) -> memoryview: ...
-
-@final
 class Keys:
     def __new__(
         cls, n: int, data: _Pieces, offset: _Pieces, nbytes: _Pieces, hash: _Pieces, row: _Pieces
@@ -182,11 +181,11 @@ class Field:
     def nbytes(self) -> Buffer: ...
     def status(self) -> Buffer: ...
     def sizes(self, rows: _ReadableBuffer) -> Buffer: ...
-    def bytes(self, rows: _ReadableBuffer, *, verify: bool, threads: int) -> list[bytes]: ...
-    def decode(self, rows: _ReadableBuffer, *, verify: bool, threads: int) -> list[PixelBuffer]: ...
+    def fetch(self, rows: _ReadableBuffer, *, verify: bool) -> list[bytes | None]: ...
+    def decode(self, rows: _ReadableBuffer, *, verify: bool, threads: int) -> list[Buffer]: ...
     def decode_boxes(
         self, rows: _ReadableBuffer, boxes: _ReadableBuffer, *, verify: bool, threads: int
-    ) -> list[PixelBuffer]: ...
+    ) -> list[Buffer]: ...
     def crops(
         self,
         rows: _ReadableBuffer,
@@ -207,6 +206,4 @@ class Field:
         verify: bool,
         threads: int,
     ) -> None: ...
-    def check(
-        self, *, threads: int, progress: _Progress | None = None
-    ) -> list[tuple[int, str, str, str]]: ...
+    def check(self, start: int, stop: int, *, threads: int) -> list[tuple[int, str, str]]: ...

@@ -14,6 +14,7 @@ __all__ = [
     "SourceChangedError",
     "SourceError",
     "UnfinishedStoreError",
+    "UnknownColumnError",
     "UnknownKeyError",
 ]
 
@@ -58,6 +59,12 @@ class UnknownKeyError(ArrayStoreError, KeyError):
     """No record has this key."""
 
     default_code = "unknown-key"
+
+
+class UnknownColumnError(ArrayStoreError, KeyError):
+    """The store has no column of this name."""
+
+    default_code = "unknown-column"
 
 
 class MissingImageError(ArrayStoreError, LookupError):

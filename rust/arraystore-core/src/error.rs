@@ -25,11 +25,7 @@ pub enum Error {
         "{}: expected at least {expected} bytes, found {found}: the file is cut short or being written; \
          restore it from a copy, or ingest again", .path.display()
     )]
-    FileTooShort {
-        path: PathBuf,
-        expected: u64,
-        found: u64,
-    },
+    FileTooShort { path: PathBuf, expected: u64, found: u64 },
     /// The store contradicts its own format.
     #[error("{place}: {problem}")]
     Format { place: String, problem: String },
@@ -121,10 +117,6 @@ impl Error {
     /// Wraps an I/O error with what was being done to which file.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
+        move |source| Self::Io { action, path, source }
     }
 }

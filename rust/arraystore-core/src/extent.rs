@@ -195,19 +195,14 @@ impl Extent<'_> {
             return Err(self.broken(format!(
                 "the directory promises {nbytes} bytes, the member inflates to {}{}",
                 scratch.len().min(nbytes + 1),
-                if scratch.len() > nbytes {
-                    " or more"
-                } else {
-                    ""
-                }
+                if scratch.len() > nbytes { " or more" } else { "" }
             )));
         }
         Ok(scratch)
     }
 
     fn length(&self, nbytes: u64) -> Result<usize> {
-        usize::try_from(nbytes)
-            .map_err(|_| self.broken(format!("{nbytes} bytes do not fit in memory")))
+        usize::try_from(nbytes).map_err(|_| self.broken(format!("{nbytes} bytes do not fit in memory")))
     }
 
     /// Offset of the data of a zip member, behind its local header.

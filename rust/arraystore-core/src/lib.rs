@@ -3,18 +3,25 @@
 //! The crate needs no Python. It promises: no input makes it panic or read outside its buffers; every error names the
 //! record or the file; a batch does not depend on its order or on the number of threads.
 
+pub mod batch;
+pub mod crop;
 pub mod error;
 pub mod extent;
+pub mod field;
 mod folder;
-pub mod jpeg {
-    //! JPEG.
-    pub mod header;
-}
+pub mod images;
 pub mod journal;
+pub mod jpeg;
+pub mod key_table;
 pub mod keys;
 pub mod members;
+pub mod output;
 pub mod pack;
+pub mod pieces;
+pub mod pixel_memory;
 pub mod progress;
+pub mod random;
+pub mod resize;
 pub mod scan;
 pub mod shard;
 pub mod source;

@@ -10,9 +10,11 @@ mod workers;
 
 use std::path::PathBuf;
 
+use crate::batch::Context;
 use crate::error::{Error, Result};
 use crate::extent::Extents;
 use crate::journal::{self, Journal, Outcomes};
+use crate::jpeg::{RGB_CHANNELS, pixel_nbytes};
 use crate::progress::Progress;
 use crate::shard::{Sharding, sync_directory};
 use crate::status::Status;
@@ -20,6 +22,23 @@ use plan::Plan;
 
 /// Decodes the pixels of a JPEG and says what is wrong with them.
 pub type DecodeCheck<'a> = &'a (dyn Fn(&[u8]) -> std::result::Result<(), String> + Sync);
+
+/// The usual [`DecodeCheck`]: decodes all pixels with libjpeg-turbo, and takes its warnings for errors.
+///
+/// # Errors
+///
+/// libjpeg-turbo's words.
+pub fn decodes(jpeg: &[u8]) -> std::result::Result<(), String> {
+    let mut context = Context::take().map_err(|error| error.to_string())?;
+    let Context { decoder, bytes, .. } = &mut context;
+    let outcome = decoder.decode(jpeg, |size| {
+        bytes.resize(pixel_nbytes(size, RGB_CHANNELS), 0);
+        bytes.as_mut_slice()
+    });
+    let problem = outcome.map(|_| ());
+    context.keep();
+    problem
+}
 
 /// What is done with each record besides its checksum.
 #[derive(Clone, Copy)]

@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::Mmap;
 
@@ -42,11 +43,28 @@ pub trait ByteSource: Send + Sync {
     fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()>;
 }
 
+/// Counts the calls into this crate, so that a file's length is asked for once a call and not once a record.
+static CALLS: AtomicU64 = AtomicU64::new(1);
+
+/// Tells the mapped files that a new call begins: each checks its length again before it lends bytes.
+pub fn begin_call() {
+    CALLS.fetch_add(1, Ordering::Relaxed);
+}
+
 /// A file that is mapped into memory on first use.
 #[derive(Debug)]
 pub struct MappedFile {
     path: PathBuf,
-    opened: OnceLock<(File, Mmap)>,
+    opened: OnceLock<Opened>,
+}
+
+#[derive(Debug)]
+struct Opened {
+    file: File,
+    map: Mmap,
+    /// The call in which the length was last checked, and what it was.
+    checked: AtomicU64,
+    nbytes: AtomicU64,
 }
 
 impl MappedFile {
@@ -65,14 +83,32 @@ impl MappedFile {
         &self.path
     }
 
-    fn opened(&self) -> Result<&(File, Mmap)> {
+    fn opened(&self) -> Result<&Opened> {
         if let Some(opened) = self.opened.get() {
             return Ok(opened);
         }
         let file = File::open(&self.path).map_err(Error::io("open", &self.path))?;
         let map = map_read_only(&file).map_err(Error::io("map", &self.path))?;
         // Two threads may have mapped it at once: one of the two maps is dropped.
-        Ok(self.opened.get_or_init(|| (file, map)))
+        Ok(self.opened.get_or_init(|| Opened {
+            file,
+            map,
+            checked: AtomicU64::new(0),
+            nbytes: AtomicU64::new(0),
+        }))
+    }
+
+    /// The length that the file had in this call.
+    fn known_nbytes(&self, opened: &Opened) -> Result<u64> {
+        let call = CALLS.load(Ordering::Relaxed);
+        if opened.checked.load(Ordering::Acquire) == call {
+            return Ok(opened.nbytes.load(Ordering::Relaxed));
+        }
+        let metadata = opened.file.metadata().map_err(Error::io("read", &self.path))?;
+        let nbytes = metadata.len().min(opened.map.len() as u64);
+        opened.nbytes.store(nbytes, Ordering::Relaxed);
+        opened.checked.store(call, Ordering::Release);
+        Ok(nbytes)
     }
 
     fn too_short(&self, expected: u64, found: u64) -> Error {
@@ -85,9 +121,9 @@ impl MappedFile {
 }
 
 fn map_read_only(file: &File) -> io::Result<Mmap> {
-    // SAFETY: the map is only read, and each access goes through `lend`, which first asks the file system for the present
-    // length, so a file that was cut short is reported. A file that another process cuts short within the microseconds
-    // between that check and the access still raises SIGBUS; a store is never truncated or overwritten in place by us.
+    // SAFETY: the map is only read, and each access goes through `lend`, which in each call first asks the file system for
+    // the present length, so a file that was cut short is reported. A file that another process cuts short between that
+    // check and the access still raises SIGBUS; a store is never truncated or overwritten in place by us.
     unsafe { Mmap::map(file) }
 }
 
@@ -97,20 +133,20 @@ impl ByteSource for MappedFile {
     }
 
     fn nbytes(&self) -> Result<u64> {
-        let (file, _) = self.opened()?;
-        let metadata = file.metadata().map_err(Error::io("read", &self.path))?;
-        Ok(metadata.len())
+        self.known_nbytes(self.opened()?)
     }
 
     fn lend(&self, offset: u64, nbytes: usize) -> Result<Option<&[u8]>> {
-        let (_, map) = self.opened()?;
+        let opened = self.opened()?;
         let end = offset.saturating_add(nbytes as u64);
-        let now = self.nbytes()?.min(map.len() as u64);
+        let now = self.known_nbytes(opened)?;
         if end > now {
             return Err(self.too_short(end, now));
         }
         let start = usize::try_from(offset).map_err(|_| self.too_short(end, now))?;
-        map.get(start..start + nbytes)
+        opened
+            .map
+            .get(start..start + nbytes)
             .map(Some)
             .ok_or_else(|| self.too_short(end, now))
     }
@@ -161,13 +197,11 @@ impl ByteSource for PlainFile {
         let file = File::open(&self.path).map_err(Error::io("open", &self.path))?;
         match file.read_exact_at(out, offset) {
             Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(Error::FileTooShort {
-                    path: self.path.clone(),
-                    expected: offset.saturating_add(out.len() as u64),
-                    found: self.nbytes()?,
-                })
-            }
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Error::FileTooShort {
+                path: self.path.clone(),
+                expected: offset.saturating_add(out.len() as u64),
+                found: self.nbytes()?,
+            }),
             Err(error) => Err(Error::io("read", &self.path)(error)),
         }
     }
@@ -188,9 +222,7 @@ mod tests {
     fn both_sources_give_the_same_bytes() {
         let (_folder, path) = file_with(b"0123456789");
         let mut copied = [0; 4];
-        PlainFile::new(path.clone())
-            .read_at(3, &mut copied)
-            .unwrap();
+        PlainFile::new(path.clone()).read_at(3, &mut copied).unwrap();
         let mapped = MappedFile::new(path);
         assert_eq!(mapped.lend(3, 4).unwrap(), Some(&copied[..]));
     }
@@ -213,19 +245,12 @@ mod tests {
 
     #[test]
     fn a_file_cut_short_after_it_was_mapped_is_an_error() {
-        let (_folder, path) = file_with(&[7; 100_000]);
+        let (_folder, path) = file_with(&vec![7; 100_000]);
         let mapped = MappedFile::new(path.clone());
         assert!(mapped.lend(90_000, 100).is_ok());
-        File::options()
-            .write(true)
-            .open(&path)
-            .unwrap()
-            .set_len(1000)
-            .unwrap();
-        assert_eq!(
-            mapped.lend(90_000, 100).unwrap_err().code(),
-            "file-too-short"
-        );
+        File::options().write(true).open(&path).unwrap().set_len(1000).unwrap();
+        begin_call();
+        assert_eq!(mapped.lend(90_000, 100).unwrap_err().code(), "file-too-short");
     }
 
     #[test]

@@ -15,18 +15,23 @@ use crate::errors::InvalidRequestError;
 /// A C-ordered array that Rust owns; `numpy.asarray` of it makes no copy.
 #[pyclass(frozen, module = "arraystore._core")]
 pub(crate) struct Buffer {
-    owner: Box<dyn Owner>,
+    /// Dropped with the buffer; until then its memory stays where it is.
+    _owner: Box<dyn Send + Sync>,
+    memory: Memory,
+    nbytes: usize,
+    itemsize: isize,
+    format: &'static CStr,
     shape: Box<[isize]>,
     strides: Box<[isize]>,
 }
 
-/// Owned memory of one element type.
-trait Owner: Send + Sync {
-    fn memory(&self) -> *mut c_void;
-    fn nbytes(&self) -> usize;
-    fn itemsize(&self) -> isize;
-    fn format(&self) -> &'static CStr;
-}
+/// Where the array begins.
+struct Memory(*mut c_void);
+
+// SAFETY: the pointer is only handed to Python, whose users synchronise access to the array as for any other.
+unsafe impl Send for Memory {}
+// SAFETY: as above; Rust does not follow the pointer again.
+unsafe impl Sync for Memory {}
 
 /// An element type and its code in Python's `struct` module.
 pub(crate) trait Item: Copy + Send + Sync + 'static {
@@ -38,24 +43,6 @@ macro_rules! items {
 }
 items!(u8 => c"B", u16 => c"H", u32 => c"I", u64 => c"Q", i32 => c"i", i64 => c"q", f64 => c"d", bool => c"?");
 
-impl<T: Item, M: AsRef<[T]> + Send + Sync> Owner for (M, std::marker::PhantomData<T>) {
-    fn memory(&self) -> *mut c_void {
-        self.0.as_ref().as_ptr().cast_mut().cast()
-    }
-
-    fn nbytes(&self) -> usize {
-        size_of_val(self.0.as_ref())
-    }
-
-    fn itemsize(&self) -> isize {
-        size_of::<T>().cast_signed()
-    }
-
-    fn format(&self) -> &'static CStr {
-        T::FORMAT
-    }
-}
-
 impl Buffer {
     /// A one-dimensional array.
     pub(crate) fn new<T: Item>(values: Vec<T>) -> Self {
@@ -63,12 +50,10 @@ impl Buffer {
         Self::with_shape::<T, _>(values, &[len])
     }
 
-    /// An array of any shape over memory whose type returns it to where it belongs when dropped.
-    pub(crate) fn with_shape<T: Item, M: AsRef<[T]> + Send + Sync + 'static>(
-        memory: M,
-        shape: &[usize],
-    ) -> Self {
-        debug_assert_eq!(memory.as_ref().len(), shape.iter().product::<usize>());
+    /// An array of any shape over memory on the heap, whose type knows what to do with it when it is dropped.
+    pub(crate) fn with_shape<T: Item, M: AsMut<[T]> + Send + Sync + 'static>(mut memory: M, shape: &[usize]) -> Self {
+        let values = memory.as_mut();
+        debug_assert_eq!(values.len(), shape.iter().product::<usize>());
         let mut strides = vec![0; shape.len()];
         let mut stride = size_of::<T>().cast_signed();
         for (axis, &extent) in shape.iter().enumerate().rev() {
@@ -76,7 +61,11 @@ impl Buffer {
             stride *= extent.cast_signed();
         }
         Self {
-            owner: Box::new((memory, std::marker::PhantomData::<T>)),
+            memory: Memory(values.as_mut_ptr().cast()),
+            nbytes: size_of_val(values),
+            _owner: Box::new(memory),
+            itemsize: size_of::<T>().cast_signed(),
+            format: T::FORMAT,
             shape: shape.iter().map(|extent| extent.cast_signed()).collect(),
             strides: strides.into(),
         }
@@ -94,15 +83,8 @@ impl Buffer {
         self.shape.to_vec()
     }
 
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the signature of the protocol"
-    )]
-    unsafe fn __getbuffer__(
-        slf: Bound<'_, Self>,
-        view: *mut ffi::Py_buffer,
-        _flags: c_int,
-    ) -> PyResult<()> {
+    #[expect(clippy::needless_pass_by_value, reason = "the signature of the protocol")]
+    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, _flags: c_int) -> PyResult<()> {
         if view.is_null() {
             return Err(PyBufferError::new_err("view is null"));
         }
@@ -111,11 +93,11 @@ impl Buffer {
         // `view.obj` keeps alive. The array is handed out once, as it is made, so Python is its only user and may write to
         // it. Shape, strides and format are given whatever the flags, which the protocol permits for a C-ordered buffer.
         unsafe {
-            (*view).buf = this.owner.memory();
-            (*view).len = this.owner.nbytes().cast_signed();
+            (*view).buf = this.memory.0;
+            (*view).len = this.nbytes.cast_signed();
             (*view).readonly = 0;
-            (*view).itemsize = this.owner.itemsize();
-            (*view).format = this.owner.format().as_ptr().cast_mut();
+            (*view).itemsize = this.itemsize;
+            (*view).format = this.format.as_ptr().cast_mut();
             (*view).ndim = c_int::try_from(this.shape.len()).unwrap_or(0);
             (*view).shape = this.shape.as_ptr().cast_mut();
             (*view).strides = this.strides.as_ptr().cast_mut();
@@ -131,10 +113,7 @@ impl Buffer {
 pub(crate) fn copied<T: Element>(argument: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<T>> {
     let buffer = PyBuffer::<T>::get(argument).map_err(|error| {
         InvalidRequestError::new_err((
-            format!(
-                "{what}: expected an array of {}: {error}",
-                std::any::type_name::<T>()
-            ),
+            format!("{what}: expected an array of {}: {error}", std::any::type_name::<T>()),
             "invalid-request",
         ))
     })?;
@@ -149,24 +128,14 @@ pub(crate) struct Output<T: Element> {
 impl<T: Element> Output<T> {
     /// Checks that the array can be filled.
     pub(crate) fn new(argument: &Bound<'_, PyAny>, what: &str) -> PyResult<Self> {
-        let invalid = |problem: String| {
-            InvalidRequestError::new_err((format!("{what}: {problem}"), "invalid-request"))
-        };
-        let buffer = PyBuffer::<T>::get(argument).map_err(|error| {
-            invalid(format!(
-                "expected an array of {}: {error}",
-                std::any::type_name::<T>()
-            ))
-        })?;
+        let invalid = |problem: String| InvalidRequestError::new_err((format!("{what}: {problem}"), "invalid-request"));
+        let buffer = PyBuffer::<T>::get(argument)
+            .map_err(|error| invalid(format!("expected an array of {}: {error}", std::any::type_name::<T>())))?;
         if buffer.readonly() {
-            return Err(invalid(
-                "expected a writable array, found a read-only one".to_owned(),
-            ));
+            return Err(invalid("expected a writable array, found a read-only one".to_owned()));
         }
         if !buffer.is_c_contiguous() {
-            return Err(invalid(
-                "expected a C-contiguous array, found a strided one".to_owned(),
-            ));
+            return Err(invalid("expected a C-contiguous array, found a strided one".to_owned()));
         }
         Ok(Self { buffer })
     }

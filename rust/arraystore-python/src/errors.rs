@@ -20,11 +20,7 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
     let args = (error.to_string(), error.code());
     match error {
         // From the errno, Python itself picks `FileNotFoundError` and the like.
-        Error::Io {
-            action,
-            path,
-            source,
-        } => match source.raw_os_error() {
+        Error::Io { action, path, source } => match source.raw_os_error() {
             Some(errno) => {
                 let text = format!("cannot {action}: {source}");
                 PyOSError::new_err((errno, text, path.into_os_string()))

@@ -7,6 +7,7 @@ mod buffers;
 mod errors;
 mod ingest;
 mod pack;
+mod read;
 mod strings;
 mod watch;
 
@@ -20,6 +21,8 @@ mod _core {
 
     #[pymodule_export]
     use super::buffers::Buffer;
+    #[pymodule_export]
+    use super::read::{Field, Keys};
 
     #[pymodule_export]
     use super::ingest::{Extents, Members, index_keys, match_keys, scan_sources};

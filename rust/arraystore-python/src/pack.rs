@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use arraystore_core::Error;
-use arraystore_core::pack::{Check, PackOptions, Packed, pack};
+use arraystore_core::pack::{Check, PackOptions, Packed, decodes, pack};
 use arraystore_core::shard::{self, Sharding};
 use pyo3::prelude::*;
 
@@ -66,8 +66,9 @@ fn check_of(name: &str) -> Result<Check<'static>, Error> {
     match name {
         "none" => Ok(Check::None),
         "header" => Ok(Check::Header),
+        "pixels" => Ok(Check::Pixels(&decodes)),
         _ => Err(Error::InvalidRequest(format!(
-            "check: expected 'none' or 'header', found '{name}'"
+            "check: expected 'none', 'header' or 'pixels', found '{name}'"
         ))),
     }
 }

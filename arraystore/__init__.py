@@ -1,0 +1,39 @@
+"""An array store for millions of small scientific JPEGs: lossless Zarr v3, read as random crops through Rust."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from arraystore import errors
+
+if TYPE_CHECKING:
+    from arraystore._core import __version__
+    from arraystore.ingest.run import ingest
+    from arraystore.ingest.verify import verify
+    from arraystore.reader.store import Store, open
+    from arraystore.reader.view import View
+
+__all__ = ["Store", "View", "__version__", "errors", "ingest", "open", "verify"]
+
+# Loaded at first use (PEP 562), so that `import arraystore` costs a worker or a command line next to nothing.
+_HOMES = {
+    "Store": "arraystore.reader.store",
+    "View": "arraystore.reader.view",
+    "__version__": "arraystore._core",
+    "ingest": "arraystore.ingest.run",
+    "open": "arraystore.reader.store",
+    "verify": "arraystore.ingest.verify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

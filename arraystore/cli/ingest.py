@@ -1,0 +1,107 @@
+"""`arraystore ingest`: a store from folders or zips of images."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from typing import Any
+
+import arraystore
+
+__all__ = ["add_parser", "run"]
+
+_EPILOG = """\
+The same command, run again after an interruption, finishes what is missing.
+
+exit codes:
+  0  all went well
+  1  failure; nothing is lost, see the message
+  2  wrong usage
+  3  finished, with troubles: an image that cannot be decoded, a file that cannot be read from the source, a row
+     without an image, an image without a row, an image in the directory of another split. They are counted in the
+     summary and listed in STORE.troubles.csv. Files that are no images (.DS_Store), and duplicates with the same bytes,
+     are listed there too, but are no troubles.
+
+examples:
+  arraystore ingest bioscan5m/images/cropped_256 -o cropped_256.zarr
+  arraystore ingest BIOSCAN_5M_cropped_256_*.zip -o cropped_256.zarr \\
+      --metadata BIOSCAN_5M_Insect_Dataset_metadata.csv
+  arraystore ingest BIOSCAN_5M_cropped_256_train.zip -o train.zarr --rows images --check pixels
+"""
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Add the command to a parser.
+
+    Parameters
+    ----------
+    subparsers : argparse action
+        As `ArgumentParser.add_subparsers` gives it.
+
+    Returns
+    -------
+    argparse.ArgumentParser
+    """
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "ingest",
+        help="make a store from folders or zips of images",
+        description="Makes a store of a BIOSCAN-5M image package and its metadata table, with every byte kept.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("sources", metavar="SRC", nargs="+", help="folder of images (any level of the published tree), or zip archives")
+    add("-o", "--output", metavar="STORE", required=True, help="directory to make, such as cropped_256.zarr")
+    add("--metadata", metavar="CSV", help="metadata table; looked for in its published place beside the images")
+    add("--package", metavar="NAME", help="original_full, cropped, original_256 or cropped_256; told from the paths")
+    add(
+        "--check",
+        choices=("header", "pixels"),
+        default="header",
+        help="check each image by its markers (default), or decode it as a whole",
+    )
+    add(
+        "--rows",
+        choices=("all", "images"),
+        default="all",
+        help="keep all rows of the table (default), or those with an image",
+    )
+    add("--workers", metavar="N", type=int, help="threads (default: all processors)")
+    add("--overwrite", action="store_true", help="replace a store that stands there")
+    add("--quiet", action="store_true", help="no progress")
+    add("--json", action="store_true", help="print the summary as JSON")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        As `add_parser` defines them.
+
+    Returns
+    -------
+    int
+        0, or 3 if it finished with troubles.
+    """
+    if not arguments.quiet:
+        # Notices such as which table was found; to where progress goes too.
+        logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="arraystore: %(message)s")
+        logging.getLogger("arraystore").setLevel(logging.INFO)
+    report = arraystore.ingest(
+        arguments.sources,
+        arguments.output,
+        package=arguments.package,
+        metadata=arguments.metadata,
+        check=arguments.check,
+        rows=arguments.rows,
+        workers=arguments.workers,
+        progress=not arguments.quiet,
+        overwrite=arguments.overwrite,
+    )
+    print(json.dumps(report.to_json(), indent=1) if arguments.json else report)
+    return report.exit_code

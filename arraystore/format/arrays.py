@@ -1,0 +1,217 @@
+"""The arrays of a store as Zarr v3 documents: what format 1 writes, and the check that a store has just that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from arraystore.errors import FormatError
+from arraystore.format.layout import CHUNK_NBYTES
+from arraystore.format.spec import FieldKind
+
+INDEX_SHARD_ROWS = 1_048_576
+INDEX_CHUNK_ROWS = 16_384
+
+RAGGED_DTYPES: Mapping[str, str] = {"data": "uint8", "offset": "uint64", "nbytes": "uint32", "crc32c": "uint32"}
+IMAGE_DTYPES: Mapping[str, str] = {**RAGGED_DTYPES, "height": "uint16", "width": "uint16", "status": "uint8"}
+KEY_DTYPES: Mapping[str, str] = {**RAGGED_DTYPES, "hash": "uint64", "row": "uint32"}
+
+# Directory of an array that holds its shards: the prefix of the default chunk key encoding.
+CHUNKS = "c"
+
+_INDEX_CODECS = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
+_NO_CHUNK = 2**64 - 1
+# A hostile document could otherwise ask for more names of shards than there is memory.
+_MAX_SHARDS = 2**24
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayForm:
+    """One sharded array of one dimension.
+
+    Parameters
+    ----------
+    dtype : str
+        Zarr name of the type, such as `uint64`.
+    length : int
+        Number of elements.
+    shard_length, chunk_length : int
+        Elements in a shard and in an inner chunk; the first is a multiple of the second.
+    """
+
+    dtype: str
+    length: int
+    shard_length: int
+    chunk_length: int
+
+    def __post_init__(self) -> None:
+        if self.length < 0 or self.chunk_length < 1 or self.shard_length < 1 or self.shard_length % self.chunk_length:
+            raise FormatError(
+                f"{self.length} elements in shards of {self.shard_length} and chunks of {self.chunk_length}: "
+                "expected a shard of whole chunks"
+            )
+        if self.shard_count > _MAX_SHARDS:
+            raise FormatError(f"{self.length} elements in {self.shard_count} shards: expected at most {_MAX_SHARDS}")
+
+    @classmethod
+    def data(cls, total_nbytes: int, shard_nbytes: int) -> ArrayForm:
+        """Form of a `data` array."""
+        return cls("uint8", total_nbytes, shard_nbytes, CHUNK_NBYTES)
+
+    @classmethod
+    def index(cls, dtype: str, n: int) -> ArrayForm:
+        """Form of an array with one number for each record."""
+        return cls(dtype, n, INDEX_SHARD_ROWS, INDEX_CHUNK_ROWS)
+
+    @property
+    def item_nbytes(self) -> int:
+        """Bytes of one element."""
+        return np.dtype(self.dtype).itemsize
+
+    @property
+    def shard_nbytes(self) -> int:
+        """Bytes of payload in a full shard."""
+        return self.shard_length * self.item_nbytes
+
+    @property
+    def chunk_nbytes(self) -> int:
+        """Bytes of an inner chunk."""
+        return self.chunk_length * self.item_nbytes
+
+    @property
+    def total_nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.length * self.item_nbytes
+
+    @property
+    def shard_count(self) -> int:
+        """Number of shard files."""
+        return -(-self.length // self.shard_length)
+
+    def shard_names(self) -> list[str]:
+        """Return the chunk keys of the shards, as paths below the array."""
+        return [f"{CHUNKS}/{shard}" for shard in range(self.shard_count)]
+
+    def chunk_count(self, shard: int) -> int:
+        """Return how many inner chunks a shard holds; the last shard may hold fewer than the others."""
+        length = min(self.shard_length, self.length - shard * self.shard_length)
+        return -(-length // self.chunk_length)
+
+    def document(self) -> dict[str, Any]:
+        """Return the `zarr.json` of the array."""
+        endian = {"configuration": {"endian": "little"}} if self.item_nbytes > 1 else {}
+        sharding = {
+            "chunk_shape": [self.chunk_length],
+            "codecs": [{"name": "bytes", **endian}],
+            "index_codecs": _INDEX_CODECS,
+            "index_location": "end",
+        }
+        return {
+            "zarr_format": 3,
+            "node_type": "array",
+            "shape": [self.length],
+            "data_type": self.dtype,
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [self.shard_length]}},
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+            "fill_value": 0,
+            "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
+            "attributes": {},
+            "storage_transformers": [],
+        }
+
+    def footer(self, shard: int) -> bytes:
+        """Return the shard index that must stand at the end of a shard file."""
+        present = np.arange(self.chunk_count(shard), dtype="<u8")
+        entries = np.full((self.shard_length // self.chunk_length, 2), _NO_CHUNK, dtype="<u8")
+        entries[: len(present), 0] = present * np.uint64(self.chunk_nbytes)
+        entries[: len(present), 1] = self.chunk_nbytes
+        payload = entries.tobytes()
+        return payload + _crc32c(payload).to_bytes(4, "little")
+
+    def file_nbytes(self, shard: int) -> int:
+        """Return the length of a shard file: whole chunks, then the index."""
+        footer_nbytes = 16 * (self.shard_length // self.chunk_length) + 4
+        return self.chunk_count(shard) * self.chunk_nbytes + footer_nbytes
+
+
+def field_dtypes(kind: FieldKind) -> Mapping[str, str]:
+    """Return the arrays of a field and their types."""
+    return IMAGE_DTYPES if kind == "jpeg" else RAGGED_DTYPES
+
+
+def group_document(attributes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the `zarr.json` of a group."""
+    return {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes or {})}
+
+
+def form_of(path: str, document: object, *, dtype: str, length: int | None) -> ArrayForm:
+    """Check that an array is as format 1 has it.
+
+    Parameters
+    ----------
+    path : str
+        Its path, for messages.
+    document : object
+        Its `zarr.json`; not believed.
+    dtype : str
+        Expected type.
+    length : int or None
+        Expected number of elements; None for a `data` array, whose length and shards are its own.
+
+    Returns
+    -------
+    ArrayForm
+
+    Raises
+    ------
+    FormatError
+        Naming the array, the entry, what was expected and what was found.
+    """
+    if not isinstance(document, Mapping):
+        raise FormatError(f"array {path}: expected a zarr.json document, found {document!r}")
+    if length is None:
+        form = ArrayForm.data(_only_integer(path, document, "shape"), _only_integer(path, document, "chunk_grid"))
+    else:
+        form = ArrayForm.index(dtype, length)
+    expected = form.document()
+    for entry in ("zarr_format", "node_type", "data_type", "shape", "chunk_grid", "chunk_key_encoding", "codecs"):
+        if document.get(entry) != expected[entry]:
+            raise FormatError(f"array {path}: {entry}: expected {expected[entry]!r}, found {document.get(entry)!r}")
+    if document.get("fill_value") != 0 or document.get("storage_transformers"):
+        raise FormatError(f"array {path}: expected fill value 0 and no storage transformer")
+    return form
+
+
+def _only_integer(path: str, document: Mapping[str, Any], entry: str) -> int:
+    found = document.get(entry)
+    try:
+        values = found["configuration"]["chunk_shape"] if entry == "chunk_grid" else found  # type: ignore[index]
+        (value,) = values  # type: ignore[misc]
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"array {path}: {entry}: expected one dimension, found {found!r}") from error
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0 or value > 2**62:
+        raise FormatError(f"array {path}: {entry}: expected a length, found {value!r}")
+    return value
+
+
+def _crc32c_table() -> list[int]:
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    return table
+
+
+_TABLE = _crc32c_table()
+
+
+def _crc32c(payload: bytes) -> int:
+    # In Python, since only footers pass here (64 KiB a shard, and all full shards have the same).
+    crc = 0xFFFFFFFF
+    for byte in payload:
+        crc = (crc >> 8) ^ _TABLE[(crc ^ byte) & 0xFF]
+    return crc ^ 0xFFFFFFFF

@@ -1,0 +1,185 @@
+"""What a store says of itself: the attribute `arraystore` of its root `zarr.json`."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast, get_args
+
+from arraystore.errors import FormatError
+
+FORMAT_VERSION = 1
+
+FieldKind = Literal["jpeg", "text", "array"]
+
+
+class Status(enum.IntEnum):
+    """Why an image can or cannot be decoded; stored as `image/status`."""
+
+    SOUND = 0
+    MISSING = 1
+    EMPTY = 2
+    NOT_A_JPEG = 3
+    TRUNCATED = 4
+    CORRUPT = 5
+    UNSUPPORTED = 6
+    UNREADABLE = 7
+    SOURCE_CORRUPT = 8
+
+    @property
+    def label(self) -> str:
+        """Name for people and for JSON, such as `not-a-jpeg`."""
+        return self.name.lower().replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """One field of every record.
+
+    Parameters
+    ----------
+    name : str
+        Its group in the store.
+    kind : {"jpeg", "text", "array"}
+        What one record holds.
+    """
+
+    name: str
+    kind: FieldKind
+
+    def __post_init__(self) -> None:
+        if not self.name or "/" in self.name or self.name.startswith((".", "_")):
+            raise FormatError(f"field name {self.name!r}: expected a plain name without '/'")
+        if self.kind not in get_args(FieldKind):
+            raise FormatError(f"field {self.name}: kind {self.kind!r}: expected one of {get_args(FieldKind)}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSpec:
+    """The whole description of a store.
+
+    Parameters
+    ----------
+    n : int
+        Number of records.
+    fields : tuple of FieldSpec
+        Fields of every record, the main one first.
+    key : str
+        Name of the key, which is also the index of the columns.
+    dataset, package : str
+        Publisher's names of the data set and of the package.
+    source : mapping
+        Names of the sources, their fingerprint and the options of the ingest.
+    counts : mapping
+        What `info` shows: images, bytes, records by status and by split.
+    checksums : mapping of str to int
+        CRC-32C of every file but the root `zarr.json` and the shards of `data`, by path in the store.
+    created_by : str
+        Name and version of the writer.
+    """
+
+    n: int
+    fields: tuple[FieldSpec, ...]
+    key: str = "processid"
+    dataset: str = "BIOSCAN-5M"
+    package: str = "cropped_256"
+    source: Mapping[str, Any] = field(default_factory=dict)
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    checksums: Mapping[str, int] = field(default_factory=dict)
+    created_by: str = "arraystore"
+
+    def __post_init__(self) -> None:
+        if not _is_count(self.n, 2**32 - 1):
+            raise FormatError(f"number of records {self.n!r}: expected an integer from 0 to {2**32 - 1}")
+        names = [each.name for each in self.fields]
+        if not names or len(set(names)) != len(names):
+            raise FormatError(f"fields {names}: expected at least one, each with a name of its own")
+        for label, value in (("key", self.key), ("dataset", self.dataset), ("package", self.package)):
+            _require(value, str, label)
+        for label, mapping in (("source", self.source), ("counts", self.counts), ("checksums", self.checksums)):
+            _require(mapping, Mapping, label)
+        for path, checksum in self.checksums.items():
+            if not _is_count(checksum, 2**32 - 1):
+                raise FormatError(f"checksum of {path}: {checksum!r} is not a CRC-32C")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the attribute, of plain JSON types in a fixed order."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "n": self.n,
+            "key": self.key,
+            "dataset": self.dataset,
+            "package": self.package,
+            "fields": [{"name": each.name, "kind": each.kind} for each in self.fields],
+            "source": dict(self.source),
+            "counts": dict(self.counts),
+            "checksums": dict(self.checksums),
+            "created_by": self.created_by,
+        }
+
+    @classmethod
+    def from_json(cls, document: object) -> StoreSpec:
+        """Read the attribute.
+
+        Parameters
+        ----------
+        document : object
+            The parsed JSON value; not believed.
+
+        Returns
+        -------
+        StoreSpec
+
+        Raises
+        ------
+        FormatError
+            If the store has a newer format, or an entry is missing or of a wrong type.
+        """
+        if not isinstance(document, Mapping):
+            raise FormatError("attribute 'arraystore' is not an object: this is not an arraystore")
+        _check_version(document)
+        try:
+            return cls(
+                n=document["n"],
+                fields=tuple(_field_from_json(each) for each in document["fields"]),
+                key=document["key"],
+                dataset=document["dataset"],
+                package=document["package"],
+                source=document["source"],
+                counts=document["counts"],
+                checksums=document["checksums"],
+                created_by=str(document["created_by"]),
+            )
+        except KeyError as error:
+            raise FormatError(f"attribute 'arraystore' lacks {error.args[0]!r}") from error
+        except TypeError as error:
+            raise FormatError(f"attribute 'arraystore' has an entry of a wrong type: {error}") from error
+
+
+def _check_version(document: Mapping[str, Any]) -> None:
+    version = document.get("format_version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise FormatError(f"format version {version!r} is not a positive integer")
+    if version > FORMAT_VERSION:
+        raise FormatError(
+            f"the store has format {version}, this arraystore reads up to format {FORMAT_VERSION}: "
+            f"install a version of arraystore that reads format {version}",
+            "newer-format",
+        )
+
+
+def _field_from_json(document: object) -> FieldSpec:
+    if not isinstance(document, Mapping) or not isinstance(document.get("name"), str):
+        raise FormatError(f"field {document!r}: expected an object with name and kind")
+    return FieldSpec(document["name"], cast(FieldKind, document.get("kind")))
+
+
+def _require(value: object, kind: type, label: str) -> None:
+    # Types are not believed: most specs come out of a file.
+    if not isinstance(value, kind) or value == "":
+        raise FormatError(f"{label}: expected {'a name' if kind is str else 'an object'}, found {value!r}")
+
+
+def _is_count(value: object, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most

@@ -1,0 +1,122 @@
+"""The columns of a store: the cells of the table in the order of the records, and what only the paths tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from arraystore.format.columns import (
+    CategoricalColumn,
+    NullableColumn,
+    NumericColumn,
+    TextsColumn,
+    WritableColumn,
+    categorical,
+)
+from arraystore.ingest.plan import Plan, concatenate
+from arraystore.sources.archive import column
+from arraystore.sources.base import ImageSet
+from arraystore.sources.tables import MetadataTable, TableColumn
+
+if TYPE_CHECKING:
+    from arraystore._core import Strings
+
+
+def build_columns(
+    plan: Plan, images: ImageSet, metadata: MetadataTable | None, *, key: str
+) -> dict[str, WritableColumn]:
+    """Gather the columns of all records.
+
+    Parameters
+    ----------
+    plan : Plan
+        Which record has which row.
+    images : ImageSet
+        What the paths tell: the values of records without a row.
+    metadata : MetadataTable or None
+        The table.
+    key : str
+        The key column, which is the index of the data frame and none of its columns.
+
+    Returns
+    -------
+    dict of str to Column
+        In the order of the table; then what only the paths tell.
+    """
+    columns: dict[str, WritableColumn] = {}
+    for each in metadata.columns if metadata is not None else ():
+        if metadata is not None and each.name != key and each.kind != "text":
+            columns[each.name] = _gather(plan, images, metadata, each)
+    for name in images.labels:
+        if name not in columns:
+            columns[name] = _from_paths(plan, images, name)
+    return columns
+
+
+def text_names(metadata: MetadataTable | None) -> list[str]:
+    """Return the names of the columns that become text fields."""
+    return [each.name for each in metadata.columns if each.kind == "text"] if metadata is not None else []
+
+
+def _gather(plan: Plan, images: ImageSet, metadata: MetadataTable, of: TableColumn) -> WritableColumn:
+    table, row, name, kind = metadata.table, plan.table_row, of.name, of.kind
+    if kind == "category":
+        codes = _take(column(table.codes(name), np.int32), row, missing=-1)
+        return _with_labels(plan, images, name, codes, table.categories(name))
+    if kind == "float":
+        return NumericColumn(_take(column(table.floats(name), np.float64), row, missing=np.nan))
+    if kind == "integer":
+        values, mask = table.integers(name)
+        missing = _take(column(mask, np.uint8).astype(bool), row, missing=True)
+        return _integers(_take(column(values, np.int64), row, missing=0), missing, of.dtype)
+    return _strings(table.strings(name), row)
+
+
+def _take(values: npt.NDArray[Any], row: npt.NDArray[np.int64], *, missing: float) -> npt.NDArray[Any]:
+    # Row -1 finds the last entry.
+    return np.append(values, values.dtype.type(missing))[row]
+
+
+def _integers(values: npt.NDArray[Any], missing: npt.NDArray[Any], dtype: str) -> WritableColumn:
+    kept = np.where(missing, 0, values)
+    limits = np.iinfo(dtype)
+    if not len(kept) or (kept.min() >= limits.min and kept.max() <= limits.max):
+        kept = kept.astype(dtype)
+    return NullableColumn(kept, missing) if missing.any() else NumericColumn(kept)
+
+
+def _strings(values: Strings, row: npt.NDArray[np.int64]) -> WritableColumn:
+    from arraystore import _core
+
+    padded = concatenate(values, _core.Strings.from_list([""]))
+    taken = padded.take(np.where(row < 0, len(values), row).astype(np.uint64))
+    missing = np.diff(column(taken.offsets, np.uint64)) == 0
+    return TextsColumn(taken, missing if missing.any() else None)
+
+
+def _with_labels(
+    plan: Plan, images: ImageSet, name: str, codes: npt.NDArray[Any], categories: list[str]
+) -> CategoricalColumn:
+    """Add what the paths tell of records without a row."""
+    merged = codes.astype(np.int64)
+    names = list(categories)
+    if name in images.labels:
+        labels = images.labels[name]
+        position = {category: index for index, category in enumerate(names)}
+        for category in labels.categories:
+            if category not in position:
+                position[category] = len(names)
+                names.append(category)
+        recode = np.array([*(position[category] for category in labels.categories), -1], np.int64)
+        is_extra = plan.table_row[plan.record] < 0
+        merged[plan.record[is_extra]] = recode[labels.codes[plan.image[is_extra]]]
+    return categorical(merged, names)
+
+
+def _from_paths(plan: Plan, images: ImageSet, name: str) -> CategoricalColumn:
+    labels = images.labels[name]
+    codes = np.full(plan.n, -1, np.int64)
+    codes[plan.record] = labels.codes[plan.image]
+    return categorical(codes, labels.categories)

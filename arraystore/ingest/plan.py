@@ -1,0 +1,242 @@
+"""The plan of an ingest: which record each image becomes and where its bytes go, before any byte is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from arraystore.errors import DuplicateKeyError, SourceError
+from arraystore.format.layout import DEFAULT_SHARD_NBYTES, Placement, place_records
+from arraystore.sources.archive import column
+from arraystore.sources.base import ImageSet
+from arraystore.sources.tables import MetadataTable
+
+if TYPE_CHECKING:
+    from arraystore._core import Strings
+
+Rows = Literal["all", "images"]
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What becomes of every image and of every row of the table.
+
+    Records are in the order of the table, then those without a row in the order of the source. Bytes are in the order
+    of the source, so that it is read from its beginning to its end.
+
+    Parameters
+    ----------
+    keys : Strings
+        Key of each record.
+    table_row : ndarray of int64, shape (n,)
+        Row of the table of each record, -1 if it has none.
+    image : ndarray of int64, shape (k,)
+        Index in the image set of each image that is kept, ascending.
+    record : ndarray of int64, shape (k,)
+        The record that each of these becomes.
+    placement : Placement
+        Place of the bytes of each of these.
+    merged : ndarray of int64, shape (m, 2)
+        Images with the key and the bytes of another: the one that is kept, the one that is not.
+    split_mismatch : ndarray of int64
+        Records whose path tells another split than the table.
+    rows_left_out : int
+        Rows of the table that were left out because they have no image (`rows="images"`).
+    """
+
+    keys: Strings
+    table_row: Indices
+    image: Indices
+    record: Indices
+    placement: Placement
+    merged: Indices
+    split_mismatch: Indices
+    rows_left_out: int
+
+    @property
+    def n(self) -> int:
+        """Number of records."""
+        return len(self.table_row)
+
+    @property
+    def has_image(self) -> npt.NDArray[np.bool_]:
+        """Whether each record has an image."""
+        found = np.zeros(self.n, bool)
+        found[self.record] = True
+        return found
+
+
+def make_plan(
+    images: ImageSet,
+    metadata: MetadataTable | None,
+    *,
+    key: str = "processid",
+    rows: Rows = "all",
+    shard_nbytes: int = DEFAULT_SHARD_NBYTES,
+) -> Plan:
+    """Join images and table by key, and place every image.
+
+    Parameters
+    ----------
+    images : ImageSet
+        The images of one package.
+    metadata : MetadataTable or None
+        Its table, if there is one.
+    key : str, default "processid"
+        Key column of the table.
+    rows : {"all", "images"}
+        Whether rows of the table without an image are kept.
+    shard_nbytes : int, default 256 MiB
+        Wanted size of a shard.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    DuplicateKeyError
+        If two images of one key differ, or two rows of the table have the same key. Images are read only if their key
+        occurs twice.
+    SourceError
+        If a row of the table has no key, or an image has 4 GiB or more.
+    """
+    image_keys = images.keys
+    image, merged = _distinct_images(images, image_keys)
+    match = np.full(len(image), -1, np.int64)
+    table_keys = None
+    if metadata is not None:
+        table_keys = metadata.table.strings(key)
+        _check_table_keys(metadata, table_keys, key)
+        match = _match(table_keys, _take(image_keys, image))
+    table_row, record, left_out = _number_records(match, 0 if metadata is None else len(metadata), rows)
+    return Plan(
+        keys=_record_keys(table_keys, table_row, _take(image_keys, image[match < 0])),
+        table_row=table_row,
+        image=image,
+        record=record,
+        placement=place_records(_image_nbytes(images)[image], shard_nbytes=shard_nbytes),
+        merged=merged,
+        split_mismatch=_split_mismatch(images, metadata, image, match, record),
+        rows_left_out=left_out,
+    )
+
+
+def _image_nbytes(images: ImageSet) -> npt.NDArray[np.uint64]:
+    nbytes = images.nbytes
+    if len(nbytes) and int(nbytes.max()) > np.iinfo(np.uint32).max:
+        path = images.path(int(nbytes.argmax()))
+        raise SourceError(f"{path}: {int(nbytes.max()):,} bytes; an image may have up to 4 GiB", "too-large")
+    return nbytes
+
+
+def _distinct_images(images: ImageSet, keys: Strings) -> tuple[Indices, Indices]:
+    pairs = _duplicates(keys)
+    nbytes = images.nbytes
+    for kept, other in pairs.tolist():
+        if nbytes[kept] != nbytes[other] or _bytes(images, kept) != _bytes(images, other):
+            raise DuplicateKeyError(
+                f"two different images have the key {keys[kept]!r}: {images.path(kept)} and {images.path(other)}; "
+                "ingest packages one at a time, and remove one of the two if they are of the same package"
+            )
+    return np.delete(np.arange(len(images)), pairs[:, 1]), pairs
+
+
+def _bytes(images: ImageSet, image: int) -> bytes:
+    return images.members.read(int(images.indices[image]))
+
+
+def _check_table_keys(metadata: MetadataTable, keys: Strings, key: str) -> None:
+    empty = np.flatnonzero(np.diff(column(keys.offsets, np.uint64)) == 0)
+    if len(empty):
+        raise SourceError(f"{metadata.path}: line {_line(empty[0])} has no {key}", "no-key")
+    pairs = _duplicates(keys)
+    if len(pairs):
+        first, other = pairs[0]
+        raise DuplicateKeyError(
+            f"{metadata.path}: {key} {keys[int(first)]!r} stands on line {_line(first)} and on line {_line(other)}"
+        )
+
+
+def _line(row: np.int64) -> int:
+    # The header is line 1. With line breaks inside of quotes the number is only that of the row.
+    return int(row) + 2
+
+
+def _number_records(match: Indices, table_length: int, rows: Rows) -> tuple[Indices, Indices, int]:
+    """Return the table row of each record, the record of each image, and how many rows are left out."""
+    if rows == "all":
+        kept = np.arange(table_length)
+    else:
+        kept = np.unique(match[match >= 0])
+    is_extra = match < 0
+    table_row = np.concatenate([kept, np.full(int(is_extra.sum()), -1, np.int64)])
+    record_of_row = np.full(table_length + 1, -1, np.int64)
+    record_of_row[kept] = np.arange(len(kept))
+    record = np.where(is_extra, len(kept) + np.cumsum(is_extra) - 1, record_of_row[match])
+    return table_row, record, table_length - len(kept)
+
+
+def _split_mismatch(
+    images: ImageSet, metadata: MetadataTable | None, image: Indices, match: Indices, record: Indices
+) -> Indices:
+    if metadata is None or not metadata.has("split"):
+        return np.zeros(0, np.int64)
+    of_path = images.labels["split"]
+    names = list(of_path.categories)
+    # Codes of the table in terms of the codes of the paths; -2 is a split that no path tells.
+    categories = metadata.table.categories("split")
+    recode = np.array([*(names.index(name) if name in names else -2 for name in categories), -1], np.int64)
+    told = of_path.codes[image]
+    is_known = (match >= 0) & (told >= 0)
+    tabled = recode[column(metadata.table.codes("split"), np.int32)[match[is_known]]]
+    return np.sort(record[is_known][tabled != told[is_known]])
+
+
+# ---- keys, which the core holds and compares ----
+
+
+def _duplicates(keys: Strings) -> Indices:
+    from arraystore import _core
+
+    pairs = column(_core.index_keys(keys)[2], np.uint32).astype(np.int64).reshape(-1, 2)
+    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+
+
+def _match(keys: Strings, wanted: Strings) -> Indices:
+    from arraystore import _core
+
+    return column(_core.match_keys(keys, wanted), np.int64)
+
+
+def _take(keys: Strings, indices: Indices) -> Strings:
+    return keys.take(indices.astype(np.uint64))
+
+
+def _record_keys(table_keys: Strings | None, table_row: Indices, extra: Strings) -> Strings:
+    if table_keys is None:
+        return extra
+    return concatenate(_take(table_keys, table_row[table_row >= 0]), extra)
+
+
+def concatenate(one: Strings, other: Strings) -> Strings:
+    """Join two lists of strings.
+
+    Parameters
+    ----------
+    one, other : Strings
+        The strings.
+
+    Returns
+    -------
+    Strings
+    """
+    from arraystore import _core
+
+    offsets, more = column(one.offsets, np.uint64), column(other.offsets, np.uint64)
+    data = np.concatenate([column(one.data, np.uint8), column(other.data, np.uint8)])
+    return _core.Strings(data, np.concatenate([offsets, more[1:] + offsets[-1]]))

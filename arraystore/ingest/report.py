@@ -1,0 +1,117 @@
+"""What an ingest tells at its end, to people and to programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from arraystore.ingest.progress import format_nbytes
+
+HARMLESS = frozenset({"merged-duplicate", "skipped-file"})
+_LABELS = {
+    "row-without-image": "rows of the table without an image",
+    "image-without-row": "images without a row in the table",
+    "split-mismatch": "images in the directory of another split than the table says",
+    "unusable-file": "files that cannot be read from the source",
+    "merged-duplicate": "duplicates with the same bytes (kept once)",
+    "skipped-file": "files that are no images (skipped)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """The result of an ingest.
+
+    Attributes
+    ----------
+    path : Path
+        The store.
+    package : str
+        Package that was ingested.
+    records : int
+        Records in the store.
+    images : int
+        Records with an image.
+    image_nbytes : int
+        Bytes of these images.
+    seconds : float
+        Time from start to end.
+    status : mapping of str to int
+        Number of records by status of their image.
+    troubles : mapping of str to int
+        Number of troubles by kind.
+    troubles_path : Path or None
+        The list of troubles, if there are any.
+    rows_left_out : int
+        Rows of the table without image that were left out (`rows="images"`).
+    metadata : Path or None
+        The table that was used.
+    state : {"new", "resumed", "complete"}
+        Whether the store was made, finished, or complete already.
+    """
+
+    path: Path
+    package: str
+    records: int
+    images: int
+    image_nbytes: int
+    seconds: float
+    status: Mapping[str, int] = field(default_factory=dict)
+    troubles: Mapping[str, int] = field(default_factory=dict)
+    troubles_path: Path | None = None
+    rows_left_out: int = 0
+    metadata: Path | None = None
+    state: str = "new"
+
+    @property
+    def images_per_s(self) -> float:
+        """Images a second over the whole time; 0 if the store was complete already."""
+        return 0.0 if self.state == "complete" else self.images / max(self.seconds, 1e-9)
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all went well, 3 if the ingest finished with troubles."""
+        return 3 if set(self.troubles) - HARMLESS else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as plain JSON types."""
+        return {
+            "path": str(self.path),
+            "state": self.state,
+            "package": self.package,
+            "records": self.records,
+            "images": self.images,
+            "image_nbytes": self.image_nbytes,
+            "seconds": round(self.seconds, 3),
+            "images_per_s": round(self.images_per_s, 1),
+            "status": dict(self.status),
+            "troubles": dict(self.troubles),
+            "troubles_path": str(self.troubles_path) if self.troubles_path else None,
+            "rows_left_out": self.rows_left_out,
+            "metadata": str(self.metadata) if self.metadata else None,
+            "exit_code": self.exit_code,
+        }
+
+    def __str__(self) -> str:
+        lines = [self._headline()]
+        if self.metadata is None and self.state != "complete":
+            lines.append("  no metadata table: the only columns are what the paths tell")
+        if self.rows_left_out:
+            lines.append(f"  {self.rows_left_out:,} rows of the table without an image were left out")
+        lines += [f"  {count:,} {_LABELS.get(kind, 'images ' + kind)}" for kind, count in self.troubles.items()]
+        if 2 * self.troubles.get("row-without-image", 0) > self.records:
+            lines.append("  more than half of the rows have no image: --rows images would leave them out")
+        if self.troubles_path is not None:
+            lines.append(f"  all of these are listed in {self.troubles_path}")
+        return "\n".join(lines)
+
+    def _headline(self) -> str:
+        content = (
+            f"{self.images:,} images of {self.package} ({format_nbytes(self.image_nbytes)}), {self.records:,} records"
+        )
+        if self.state == "complete":
+            return f"{self.path} is complete already: {content}"
+        rate = f"{self.seconds:,.1f} s, {self.images_per_s:,.0f} images/s"
+        return f"{self.path}: {content}, in {rate}"

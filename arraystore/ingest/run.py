@@ -1,0 +1,286 @@
+"""Ingest: sources to a finished store, in steps that the same command takes up again after an interruption."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from arraystore.errors import InvalidRequestError, SourceError
+from arraystore.format.columns import CategoricalColumn, WritableColumn, write_columns
+from arraystore.format.layout import DEFAULT_SHARD_NBYTES, place_records
+from arraystore.format.spec import FieldSpec, Status, StoreSpec
+from arraystore.format.zarr import WORK_DIRECTORY, commit, open_layout, store_files
+from arraystore.ingest.fields import Packing, Records, key_records, pack_field, write_field_index, write_key_index
+from arraystore.ingest.frame import build_columns, text_names
+from arraystore.ingest.plan import Plan, Rows, make_plan
+from arraystore.ingest.progress import Progress, make_progress
+from arraystore.ingest.report import IngestReport
+from arraystore.ingest.troubles import find_troubles, write_troubles
+from arraystore.ingest.workdir import Job, remove_workdir, work_on
+from arraystore.sources.archive import column, scan_sources
+from arraystore.sources.base import ImageSet, Source
+from arraystore.sources.bioscan5m import Bioscan5M
+from arraystore.sources.tables import MetadataTable, fingerprint_file, read_metadata
+
+PathLike: TypeAlias = str | os.PathLike[str]
+Check = Literal["header", "pixels"]
+
+_IMAGE = "image"
+
+_logger = logging.getLogger(__name__)
+
+
+def ingest(
+    source: PathLike | Sequence[PathLike],
+    store: PathLike,
+    *,
+    package: str | None = None,
+    metadata: PathLike | None = None,
+    check: Check = "header",
+    rows: Rows = "all",
+    workers: int | None = None,
+    progress: bool | None = None,
+    overwrite: bool = False,
+    shard_nbytes: int = DEFAULT_SHARD_NBYTES,
+) -> IngestReport:
+    """Make a store of a package of images and its metadata table.
+
+    Every byte of every image is kept. The store is finished when its root `zarr.json` is written, as the last file.
+    Until then the same call finishes what is missing and leaves what is there.
+
+    Parameters
+    ----------
+    source : path-like or sequence of path-like
+        A folder of images, at any level of the published tree, or one or several zip archives of it.
+    store : path-like
+        Directory to make, such as `cropped_256.zarr`.
+    package : {"original_full", "cropped", "original_256", "cropped_256"}, optional
+        Which package the images are of. Needed only if the paths name several, or none.
+    metadata : path-like, optional
+        The metadata CSV. Looked for in its published place beside the images if not given; without any, the only
+        columns are `split` and `chunk`, from the paths.
+    check : {"header", "pixels"}, default "header"
+        Whether each image is checked by its markers (and that its scan is not cut short), or decoded as a whole. A bad
+        image is kept as it is, with a status.
+    rows : {"all", "images"}, default "all"
+        Whether rows of the table without an image become records.
+    workers : int, optional
+        Threads; all processors of this process if not given.
+    progress : bool, optional
+        Whether progress is written to standard error. By default it is if that is a terminal.
+    overwrite : bool, default False
+        Whether a store that stands there already is replaced.
+    shard_nbytes : int, default 256 MiB
+        Size of the files that hold the images.
+
+    Returns
+    -------
+    IngestReport
+        Counts, time and troubles. Its `exit_code` is 3 if there were troubles: an image that cannot be decoded, a file
+        that cannot be read, a row without image, an image without row, or one in the directory of another split. Each
+        is listed in `<store>.troubles.csv`. Skipped files that are no images, and duplicates with the same bytes, are
+        listed there but are no troubles.
+
+    Raises
+    ------
+    SourceError
+        If the source holds no images, or it is not clear of which package.
+    SourceChangedError
+        If an unfinished store stands there that was begun from other sources, or with other options.
+    DuplicateKeyError
+        If one key stands for two different images or two rows.
+    InvalidRequestError
+        If a finished store of other sources stands there, or an option is not one of its values.
+    FormatError
+        If something stands there that is no store.
+    OSError
+        If a file cannot be read or written, such as on a full disk. What is finished is kept; the same call goes on.
+    """
+    start = time.perf_counter()
+    _check_choice("check", check, get_args(Check))
+    _check_choice("rows", rows, get_args(Rows))
+    paths = [Path(source)] if isinstance(source, str | os.PathLike) else [Path(each) for each in source]
+    target = Path(store).absolute()
+    _check_outside(target, paths)
+    shown = make_progress(progress)
+    layout: Source = Bioscan5M()
+    with shown.phase("scan", unit="files") as advance:
+        members = scan_sources(paths, progress=advance)
+    images = layout.images(members, package=package)
+    table = Path(metadata) if metadata is not None else layout.find_table(paths)
+    if metadata is None and table is not None:
+        _logger.info("metadata table found at %s", table)
+    options = {"package": images.package, "rows": rows, "check": check, "shard_nbytes": shard_nbytes}
+    job = Job(
+        tuple(path.name for path in paths),
+        members.fingerprint(),
+        fingerprint_file(table) if table is not None else None,
+        options,
+    )
+    with work_on(target, job, overwrite=overwrite) as state:
+        if state != "complete":
+            run = _Run(layout, images, table, job, target, Packing(target, job.fingerprint, _threads(workers)), shown)
+            run.all_steps()
+    return _report(target, state=state, seconds=time.perf_counter() - start, metadata=table)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run of an ingest that is not complete."""
+
+    layout: Source
+    images: ImageSet
+    table: Path | None
+    job: Job
+    store: Path
+    packing: Packing
+    progress: Progress
+
+    def all_steps(self) -> None:
+        metadata = self._read_table()
+        options = self.job.options
+        plan = make_plan(
+            self.images, metadata, key=self.layout.key, rows=options["rows"], shard_nbytes=options["shard_nbytes"]
+        )
+        checksums, counts = self._pack_images(plan, has_table=metadata is not None)
+        for name in text_names(metadata):
+            checksums |= self._pack_text(plan, metadata, name)
+        checksums |= self._pack_keys(plan)
+        columns = build_columns(plan, self.images, metadata, key=self.layout.key)
+        with self.progress.phase("columns", unit="columns") as advance:
+            advance(0, 0)
+            write_columns(self.store, self.layout.key, plan.keys, columns)
+            advance(len(columns), 0)
+        counts |= {"split": _count_categories(columns.get("split"))}
+        self._commit(plan, metadata, checksums, counts)
+
+    def _read_table(self) -> MetadataTable | None:
+        if self.table is None:
+            return None
+        spill = self.store / WORK_DIRECTORY / "text.bin"
+        with self.progress.phase("metadata", unit="rows") as advance:
+            return read_metadata(self.table, self.layout.columns, key=self.layout.key, spill=spill, progress=advance)
+
+    def _pack_images(self, plan: Plan, *, has_table: bool) -> tuple[dict[str, int], dict[str, Any]]:
+        indices = self.images.indices[plan.image].astype(np.uint64)
+        nbytes = self.images.nbytes[plan.image].astype(np.uint32)
+        extents = self.images.members.extents(indices)
+        records = Records(_IMAGE, "jpeg", extents, nbytes, plan.placement, plan.record)
+        with self.progress.phase("images", total=len(indices)) as advance:
+            result = pack_field(self.packing, records, check=self.job.options["check"], advance=advance)
+        status = column(result.status, np.uint8)
+        troubles = find_troubles(plan, self.images, status, dict(result.details), has_table=has_table)
+        write_troubles(troubles_path(self.store), troubles)
+        by_status = np.bincount(status, minlength=len(Status))
+        by_status[Status.MISSING] += plan.n - len(plan.record)
+        counts = {
+            "images": len(plan.record),
+            "image_nbytes": int(column(result.nbytes, np.uint32).sum(dtype=np.uint64)),
+            "rows_left_out": plan.rows_left_out,
+            "status": {each.label: int(by_status[each]) for each in Status if by_status[each]},
+            "troubles": {each.kind: each.count for each in troubles},
+        }
+        return write_field_index(self.store, records, result, plan.n), counts
+
+    def _pack_text(self, plan: Plan, metadata: MetadataTable | None, name: str) -> dict[str, int]:
+        from arraystore import _core
+
+        if metadata is None:
+            return {}
+        path, offset, nbytes = metadata.table.text(name)
+        record = np.flatnonzero(plan.table_row >= 0)
+        row = plan.table_row[record]
+        sizes = column(nbytes, np.uint32)[row]
+        extents = _core.Extents.in_file(path, column(offset, np.uint64)[row], sizes.astype(np.uint64))
+        records = Records(name, "text", extents, sizes, self._place(sizes), record)
+        with self.progress.phase(name, total=len(record), unit="texts") as advance:
+            result = pack_field(self.packing, records, check="none", advance=advance)
+        return write_field_index(self.store, records, result, plan.n)
+
+    def _pack_keys(self, plan: Plan) -> dict[str, int]:
+        nbytes = np.diff(column(plan.keys.offsets, np.uint64))
+        records = key_records(self.store, plan.keys, self._place(nbytes))
+        with self.progress.phase("keys", total=plan.n, unit="keys") as advance:
+            result = pack_field(self.packing, records, check="none", advance=advance)
+        return write_key_index(self.store, records, result, plan.keys)
+
+    def _place(self, nbytes: Any) -> Any:
+        return place_records(nbytes, shard_nbytes=self.job.options["shard_nbytes"])
+
+    def _commit(
+        self, plan: Plan, metadata: MetadataTable | None, checksums: dict[str, int], counts: Mapping[str, Any]
+    ) -> None:
+        from arraystore import _core
+
+        fields = [FieldSpec(_IMAGE, "jpeg"), *(FieldSpec(name, "text") for name in text_names(metadata))]
+        for name in store_files(self.store):
+            if name not in checksums and "/data/c/" not in name:
+                checksums[name] = _core.file_crc32c(str(self.store / name))
+        spec = StoreSpec(
+            n=plan.n,
+            fields=tuple(fields),
+            key=self.layout.key,
+            dataset=self.layout.dataset,
+            package=self.images.package,
+            source=self.job.to_json(),
+            counts=counts,
+            checksums=dict(sorted(checksums.items())),
+            created_by=f"arraystore {_core.__version__}",
+        )
+        commit(self.store, spec)
+        remove_workdir(self.store)
+
+
+def troubles_path(store: Path) -> Path:
+    """Return where the list of troubles of a store stands: beside it, under its name and `.troubles.csv`."""
+    return store.with_name(store.name + ".troubles.csv")
+
+
+def _report(store: Path, *, state: str, seconds: float, metadata: Path | None) -> IngestReport:
+    spec = open_layout(store).spec
+    listed = troubles_path(store)
+    return IngestReport(
+        path=store,
+        package=spec.package,
+        records=spec.n,
+        images=spec.counts["images"],
+        image_nbytes=spec.counts["image_nbytes"],
+        seconds=seconds,
+        status=spec.counts["status"],
+        troubles=spec.counts["troubles"],
+        troubles_path=listed if spec.counts["troubles"] and listed.exists() else None,
+        rows_left_out=spec.counts["rows_left_out"],
+        metadata=metadata,
+        state=state,
+    )
+
+
+def _count_categories(of: WritableColumn | None) -> dict[str, int]:
+    if not isinstance(of, CategoricalColumn):
+        return {}
+    counts = np.bincount(of.codes[of.codes >= 0], minlength=len(of.categories))
+    return dict(zip(of.categories.tolist(), counts.tolist(), strict=True))
+
+
+def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InvalidRequestError(f"{option} {value!r}: expected one of {', '.join(choices)}")
+
+
+def _check_outside(store: Path, sources: Sequence[Path]) -> None:
+    for source in sources:
+        if store.is_relative_to(source.absolute()):
+            raise SourceError(f"{store} lies inside of the source {source}: choose a place outside", "store-in-source")
+
+
+def _threads(workers: int | None) -> int:
+    if workers is not None and workers < 1:
+        raise InvalidRequestError(f"workers {workers}: expected at least 1")
+    return workers or len(os.sched_getaffinity(0))

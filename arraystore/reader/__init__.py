@@ -1,0 +1,1 @@
+"""Reading a store: rows and keys, columns, pixels."""

@@ -1,0 +1,135 @@
+"""What a store or a view holds, in one printable record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from arraystore.format.spec import FORMAT_VERSION, Status
+from arraystore.reader.column import Column
+from arraystore.reader.handle import Handle
+from arraystore.reader.indexing import Rows
+
+__all__ = ["Info", "make_info"]
+
+
+@dataclass(frozen=True)
+class Info(Mapping[str, Any]):
+    """What a store or a view holds; also a mapping of its attributes.
+
+    Attributes
+    ----------
+    path : str
+        Directory of the store.
+    dataset, package : str
+        The publisher's names.
+    records : int
+        Number of records.
+    key : str
+        Name of the key.
+    fields : dict of str to str
+        Kind of each field.
+    columns : tuple of str
+        Names of the columns.
+    nbytes : dict of str to int
+        Bytes of the content of each field.
+    status : dict of str to int
+        How many images are ``sound``, ``missing``, ``truncated`` ...
+    splits : dict of str to int
+        Records of each split; empty if the store has no splits.
+    format_version : int
+        Version of the format.
+    created_by : str
+        Name and version of the writer.
+    """
+
+    path: str
+    dataset: str
+    package: str
+    records: int
+    key: str
+    fields: dict[str, str]
+    columns: tuple[str, ...]
+    nbytes: dict[str, int]
+    status: dict[str, int]
+    splits: dict[str, int]
+    format_version: int
+    created_by: str
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._names():
+            raise KeyError(name)
+        return getattr(self, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names())
+
+    def __len__(self) -> int:
+        return len(self._names())
+
+    def __repr__(self) -> str:
+        kinds = [f"{name} ({kind}, {_megabytes(self.nbytes[name])})" for name, kind in self.fields.items()]
+        lines = [
+            ("store", f"{self.path} (format {self.format_version}, {self.created_by})"),
+            ("package", f"{self.dataset} {self.package}"),
+            ("records", f"{self.records:,} by {self.key}"),
+            ("fields", ", ".join(kinds)),
+            ("columns", f"{len(self.columns)}: {', '.join(self.columns)}"),
+            ("status", _counted(self.status)),
+            ("splits", _counted(self.splits)),
+        ]
+        return "\n".join(f"{label:<9}{text}" for label, text in lines if text)
+
+    def _names(self) -> tuple[str, ...]:
+        return tuple(field.name for field in fields(self))
+
+
+def make_info(handle: Handle, rows: Rows | None) -> Info:
+    """Describe a store, or the given rows of it.
+
+    Parameters
+    ----------
+    handle : Handle
+        The open store.
+    rows : ndarray of int64, or None
+        Rows of a view; None for the whole store.
+    """
+    spec = handle.spec
+    picked = slice(None) if rows is None else rows
+    nbytes = {each.name: int(handle.numbers(each.name, "nbytes")[picked].sum(dtype=np.uint64)) for each in spec.fields}
+    status: dict[str, int] = {}
+    for each in spec.fields:
+        if each.kind == "jpeg":
+            counts = np.bincount(handle.numbers(each.name, "status")[picked])
+            status = {_label(code): int(count) for code, count in enumerate(counts) if count}
+    columns = handle.layout.column_names
+    splits = Column("split", handle.column("split"), rows).value_counts() if "split" in columns else {}
+    return Info(
+        path=str(handle.path),
+        dataset=spec.dataset,
+        package=spec.package,
+        records=spec.n if rows is None else len(rows),
+        key=spec.key,
+        fields={each.name: each.kind for each in spec.fields},
+        columns=columns,
+        nbytes=nbytes,
+        status=status,
+        splits=splits,
+        format_version=FORMAT_VERSION,
+        created_by=spec.created_by,
+    )
+
+
+def _label(code: int) -> str:
+    return Status(code).label if code in Status._value2member_map_ else f"status-{code}"
+
+
+def _megabytes(nbytes: int) -> str:
+    return f"{nbytes / 1e9:,.2f} GB" if nbytes >= 1e9 else f"{nbytes / 1e6:,.2f} MB"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())

@@ -1,0 +1,154 @@
+"""Records as rows of a table: length, keys, columns, selection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from arraystore.reader.columns import Columns
+from arraystore.reader.handle import Handle
+from arraystore.reader.indexing import Index, Rows, batch_rows, single_row
+from arraystore.reader.info import Info, make_info
+from arraystore.reader.keys import KeySequence
+from arraystore.reader.selection import conditions_mask
+
+if TYPE_CHECKING:
+    from arraystore.reader.view import View
+
+__all__ = ["RecordTable"]
+
+
+class RecordTable:
+    """What a store and its views have in common; not made by users.
+
+    Parameters
+    ----------
+    handle : Handle
+        The open store.
+    store_rows : ndarray of int64, optional
+        Which rows of the store, and in what order; all of them if not given.
+    """
+
+    def __init__(self, handle: Handle, store_rows: Rows | None = None) -> None:
+        self.handle = handle
+        self._store_rows = store_rows
+        # For look-ups by key in a view, made at the first: its rows in ascending order, and where they stand.
+        self._sorted: tuple[Rows, Rows] | None = None
+
+    def __len__(self) -> int:
+        return self.handle.spec.n if self._store_rows is None else len(self._store_rows)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and bool(self.find([key])[0] >= 0)
+
+    @property
+    def keys(self) -> KeySequence:
+        """Keys of all records in row order: a lazy sequence of str."""
+        return KeySequence(self)
+
+    @property
+    def columns(self) -> Columns:
+        """Columns by name, each read when it is first asked for."""
+        return Columns(
+            self.handle.layout.column_names,
+            load=self.handle.column,
+            keys=lambda: (self.handle.spec.key, self.keys.to_list()),
+            n=len(self),
+            rows=self._store_rows,
+        )
+
+    def row(self, key: str) -> int:
+        """Return the row of a key, so that ``store[store.row(key)]`` is ``store[key]``.
+
+        Raises
+        ------
+        UnknownKeyError
+            If no record has this key; a `KeyError`.
+        """
+        return single_row(str(key), len(self), self.find)
+
+    def rows(self, index: Index) -> Rows:
+        """Return the rows of many records.
+
+        Parameters
+        ----------
+        index : slice, or array_like of int, str or bool
+            Keys, rows (negative from the end) or a mask.
+
+        Returns
+        -------
+        ndarray of int64, shape (k,)
+            In the order asked.
+
+        Raises
+        ------
+        UnknownKeyError
+            If a key is unknown; a `KeyError`.
+        IndexError
+            If a row is out of range, or a mask has a wrong length.
+        """
+        return batch_rows(index, len(self), self.find)
+
+    def find(self, keys: Sequence[str]) -> Rows:
+        """Return the rows of keys, -1 for those that are unknown: ndarray of int64, shape (k,)."""
+        found: Rows = np.asarray(self.handle.keys().find(list(keys)), np.int64)
+        if self._store_rows is None:
+            return found
+        if self._sorted is None:
+            order = np.argsort(self._store_rows, kind="stable").astype(np.int64)
+            self._sorted = self._store_rows[order], order
+        ascending, order = self._sorted
+        if not len(order):
+            return np.full_like(found, -1)
+        place = np.minimum(np.searchsorted(ascending, found), len(order) - 1)
+        return np.where(ascending[place] == found, order[place], -1)
+
+    def select(self, where: Mapping[str, object] | Index | None = None, **conditions: object) -> View:
+        """Return the records that meet all conditions, as a view: nothing is copied.
+
+        Parameters
+        ----------
+        where : mapping, or index, optional
+            Conditions on columns whose names are no Python names, ``{"coord-lat": None}``; or rows, keys, a slice or
+            a mask, such as ``store.columns["coord-lat"].to_numpy() > 10``, whose order the view then has.
+        **conditions
+            For each column a value, a list of values, or None for a missing one. A value that does not occur selects
+            nothing. `split` also takes the publisher's meta-splits (``"seen"``, ``"unseen"``, ``"validation"``,
+            ``"all"``) and sums (``"val+test"``).
+
+        Returns
+        -------
+        View
+            With the same methods; itself selectable.
+
+        Raises
+        ------
+        UnknownColumnError
+            If there is no such column; a `KeyError`.
+        InvalidRequestError
+            If a split is unknown, or text is compared with numbers.
+        UnknownKeyError, IndexError
+            If `where` holds unknown keys, or rows out of range.
+        """
+        # Imported here: a view is a table itself.
+        from arraystore.reader.view import View
+
+        if where is not None and not isinstance(where, Mapping):
+            chosen = View(self.handle, self.to_store_rows(self.rows(where)))
+            return chosen.select(conditions) if conditions else chosen
+        both = {**(where or {}), **conditions}
+        mask = conditions_mask(both, self.columns.__getitem__, n=len(self), dataset=self.handle.spec.dataset)
+        return View(self.handle, self.to_store_rows(np.flatnonzero(mask)))
+
+    def info(self) -> Info:
+        """Return package, fields, counts by split and status, and sizes, as one printable record."""
+        return make_info(self.handle, self._store_rows)
+
+    def to_store_rows(self, rows: Rows) -> Rows:
+        """Return rows of the store for rows of this table, both int64."""
+        return rows if self._store_rows is None else self._store_rows[rows]
+
+    def _ipython_key_completions_(self) -> Any:
+        return self.keys[:100]

@@ -1,0 +1,1 @@
+"""Source packages as their publishers lay them out: which file is an image, and of what."""

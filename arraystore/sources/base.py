@@ -1,0 +1,128 @@
+"""What every source gives to ingest: a list of images, each with its key, its place and what its path tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from arraystore.sources.archive import column
+
+if TYPE_CHECKING:
+    from arraystore._core import Members, Strings
+    from arraystore.sources.tables import TableColumn
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Files that are no images of the package, all for the same reason.
+
+    Parameters
+    ----------
+    reason : str
+        Such as `hidden` or `not-an-image`.
+    indices : ndarray of int64
+        Index of each in the members.
+    is_listed : bool
+        Whether they belong on the list of troubles one by one; files of another package don't.
+    """
+
+    reason: str
+    indices: npt.NDArray[np.int64]
+    is_listed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PathLabels:
+    """What the path of each image says under one name, such as its split.
+
+    Parameters
+    ----------
+    codes : ndarray of int32, shape (k,)
+        Index into `categories` for each image, -1 where the path does not say.
+    categories : tuple of str
+        The different values.
+    """
+
+    codes: npt.NDArray[np.int32]
+    categories: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    """The images of one package, in the physical order of the source.
+
+    Parameters
+    ----------
+    members : Members
+        All files that were scanned.
+    package : str
+        Publisher's name of the package.
+    indices : ndarray of int64, shape (k,)
+        Index in `members` of each image, ascending.
+    labels : dict of str to PathLabels
+        What the paths say, by column name.
+    unusable : tuple of (str, str)
+        Path and reason of each file that should be an image, but cannot be read from the source.
+    skipped : tuple of Skipped
+        The members that are no images of the package.
+    """
+
+    members: Members
+    package: str
+    indices: npt.NDArray[np.int64]
+    labels: dict[str, PathLabels]
+    unusable: tuple[tuple[str, str], ...]
+    skipped: tuple[Skipped, ...]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def keys(self) -> Strings:
+        """Key of each image."""
+        return self.members.stems.take(self.indices.astype(np.uint64))
+
+    @property
+    def nbytes(self) -> npt.NDArray[np.uint64]:
+        """Size of each image in bytes."""
+        return column(self.members.nbytes, np.uint64)[self.indices]
+
+    def path(self, image: int) -> str:
+        """Return the whole path of an image, for messages."""
+        return self.members.path(int(self.indices[image]))
+
+    def skipped_paths(self) -> Iterator[tuple[str, str]]:
+        """Yield reason and path of each skipped file that belongs on the list of troubles."""
+        unusable = set(self.unusable)
+        yield from ((reason, path) for path, reason in self.members.skipped if (path, reason) not in unusable)
+        for group in self.skipped:
+            if group.is_listed:
+                for index in group.indices.tolist():
+                    yield group.reason, self.members.path(index)
+
+
+class Source(Protocol):
+    """A publisher's layout of files: the seam at which further data sets are added."""
+
+    @property
+    def dataset(self) -> str:
+        """Publisher's name of the data set."""
+
+    @property
+    def key(self) -> str:
+        """Name of the key, which joins images and table."""
+
+    @property
+    def columns(self) -> Sequence[TableColumn]:
+        """Columns of the published table."""
+
+    def images(self, members: Members, *, package: str | None = None) -> ImageSet:
+        """Tell the images among all files, all of one package."""
+
+    def find_table(self, paths: Sequence[Path]) -> Path | None:
+        """Look for the published table in its place relative to the sources."""

@@ -1,0 +1,253 @@
+"""BIOSCAN-5M: `bioscan5m/images/{package}/{split}/[{chunk}/]{processid}.jpg`, in folders and zips."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from arraystore.errors import SourceError
+from arraystore.sources.archive import column
+from arraystore.sources.base import ImageSet, PathLabels, Skipped
+from arraystore.sources.tables import BIOSCAN5M_COLUMNS, TableColumn
+
+if TYPE_CHECKING:
+    from arraystore._core import Members
+
+PACKAGES = ("original_full", "cropped", "original_256", "cropped_256")
+PACKAGE_SPELLINGS: Mapping[str, str] = {**{name: name for name in PACKAGES}, "cropped_full": "cropped"}
+
+SPLITS = ("pretrain", "train", "val", "test", "key_unseen", "val_unseen", "test_unseen", "other_heldout")
+META_SPLITS: Mapping[str, tuple[str, ...]] = {
+    "all": SPLITS,
+    "seen": ("train", "val", "test"),
+    "unseen": ("key_unseen", "val_unseen", "test_unseen"),
+}
+SPLIT_ALIASES: Mapping[str, str] = {"validation": "val"}
+
+# Characters of the MD5 of the processid that name the chunk directory; the other splits have none.
+_CHUNK_LENGTHS: Mapping[str, int] = {"pretrain": 2, "train": 1, "other_heldout": 1}
+_CHUNK = re.compile(r"[0-9a-f]{1,2}\Z")
+_IMAGE_SUFFIXES = (".jpg", ".jpeg")
+_TABLE = Path("metadata/csv/BIOSCAN_5M_Insect_Dataset_metadata.csv")
+_CHECKED_CHUNKS = 1_000
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a directory name tells of the images in it; None where it does not tell."""
+
+    package: str | None
+    split: str | None
+    chunk: str | None
+
+
+def recognise(directory: str) -> Place:
+    """Read package, split and chunk from a directory.
+
+    Parameters
+    ----------
+    directory : str
+        With `/` between its parts and any prefix, such as `bioscan5m/images/cropped_256/train/0`.
+
+    Returns
+    -------
+    Place
+
+    Examples
+    --------
+    >>> recognise("/data/bioscan5m/images/cropped_256/train/0")
+    Place(package='cropped_256', split='train', chunk='0')
+    """
+    parts = directory.split("/")
+    chunk = parts.pop() if len(parts) > 1 and parts[-2] in _CHUNK_LENGTHS and _CHUNK.match(parts[-1]) else None
+    split = parts.pop() if parts[-1] in SPLITS else None
+    # The last one counts: the names in front of it are the user's, who may have called a disk `cropped`.
+    package = next((PACKAGE_SPELLINGS[part] for part in reversed(parts) if part in PACKAGE_SPELLINGS), None)
+    return Place(package, split, chunk)
+
+
+def expected_chunk(processid: str, split: str) -> str | None:
+    """Return the chunk directory that the publisher's rule gives, or None if the split has none.
+
+    Examples
+    --------
+    >>> expected_chunk("AACTA1040-20", "pretrain")
+    '00'
+    """
+    length = _CHUNK_LENGTHS.get(split)
+    digest = hashlib.md5(processid.encode(), usedforsecurity=False).hexdigest()
+    return None if length is None else digest[:length]
+
+
+class Bioscan5M:
+    """The layout of BIOSCAN-5M; see `arraystore.sources.base.Source`."""
+
+    dataset = "BIOSCAN-5M"
+    key = "processid"
+    columns: Sequence[TableColumn] = BIOSCAN5M_COLUMNS
+
+    def images(self, members: Members, *, package: str | None = None) -> ImageSet:
+        """Tell the images of one package among all files.
+
+        Parameters
+        ----------
+        members : Members
+            All files of the sources.
+        package : str, optional
+            The package to take. Needed if the paths name several, or none.
+
+        Returns
+        -------
+        ImageSet
+
+        Raises
+        ------
+        SourceError
+            If there is no image, or if it is not clear which package is meant.
+        """
+        wanted = None if package is None else _package_named(package)
+        directory = column(members.directory, np.uint32)
+        is_junk, is_image = _junk(members), _has_image_suffix(members)
+        candidates = np.flatnonzero(is_image & ~is_junk)
+        places = [recognise(name) for name in members.directories]
+        found = _count_packages(places, directory[candidates])
+        chosen = wanted or _only_package(found, members)
+        # Asked for by name, a package may lie in directories that don't name it.
+        fits = np.array([place.package == chosen or (bool(wanted) and place.package is None) for place in places], bool)
+        is_chosen = fits[directory[candidates]] if len(candidates) else np.zeros(0, bool)
+        indices = candidates[is_chosen]
+        if not len(indices):
+            raise SourceError(_nothing_found(members, chosen, found), "no-images")
+        images = ImageSet(
+            members,
+            chosen,
+            indices,
+            {
+                "split": _labels([place.split for place in places], directory[indices]),
+                "chunk": _labels([place.chunk for place in places], directory[indices]),
+            },
+            tuple(each for each in members.skipped if is_image_path(each[0])),
+            (
+                Skipped("hidden", np.flatnonzero(is_junk)),
+                Skipped("not-an-image", np.flatnonzero(~is_image & ~is_junk)),
+                Skipped("other-package", candidates[~is_chosen], is_listed=False),
+            ),
+        )
+        _check_chunks(images)
+        return images
+
+    def find_table(self, paths: Sequence[Path]) -> Path | None:
+        """Look for the metadata CSV in its published place, from each source upwards.
+
+        Parameters
+        ----------
+        paths : sequence of Path
+            The sources.
+
+        Returns
+        -------
+        Path or None
+        """
+        for path in paths:
+            absolute = path.absolute()
+            for folder in [absolute, *absolute.parents][:8]:
+                for table in (folder / _TABLE, folder / "bioscan5m" / _TABLE):
+                    if table.is_file():
+                        return table
+        return None
+
+
+def _package_named(package: str) -> str:
+    if package not in PACKAGE_SPELLINGS:
+        raise SourceError(f"package {package!r} is unknown: expected one of {', '.join(PACKAGES)}", "unknown-package")
+    return PACKAGE_SPELLINGS[package]
+
+
+def _junk(members: Members) -> npt.NDArray[np.bool_]:
+    in_macosx = np.array(["__MACOSX" in name.split("/") for name in members.directories], bool)
+    is_hidden = column(members.hidden, np.uint8).astype(bool)
+    return is_hidden | in_macosx[column(members.directory, np.uint32)] if len(is_hidden) else is_hidden
+
+
+def is_image_path(path: str) -> bool:
+    """Tell whether a file would be an image of the package by its name: no junk of a file manager, and a JPEG.
+
+    Examples
+    --------
+    >>> is_image_path("a.zip/train/0/X-1.JPG"), is_image_path("a.zip/__MACOSX/train/0/._X-1.jpg")
+    (True, False)
+    """
+    *folders, name = path.split("/")
+    return name.lower().endswith(_IMAGE_SUFFIXES) and not name.startswith(".") and "__MACOSX" not in folders
+
+
+def _has_image_suffix(members: Members) -> npt.NDArray[np.bool_]:
+    is_image = np.array([suffix.lower() in _IMAGE_SUFFIXES for suffix in members.suffixes], bool)
+    suffix = column(members.suffix, np.uint32)
+    return is_image[suffix] if len(suffix) else np.zeros(0, bool)
+
+
+def _count_packages(places: Sequence[Place], directory: npt.NDArray[np.uint32]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for place, count in zip(places, np.bincount(directory, minlength=len(places)).tolist(), strict=True):
+        if place.package and count:
+            counts[place.package] = counts.get(place.package, 0) + count
+    return counts
+
+
+def _only_package(found: Mapping[str, int], members: Members) -> str:
+    if len(found) == 1:
+        return next(iter(found))
+    if not found:
+        raise SourceError(_nothing_found(members, None, found), "no-images")
+    listed = ", ".join(f"{name} ({count:,} images)" for name, count in sorted(found.items()))
+    raise SourceError(f"the sources hold several packages: {listed}; choose one with --package", "several-packages")
+
+
+def _nothing_found(members: Members, package: str | None, found: Mapping[str, int]) -> str:
+    sources = ", ".join(members.sources)
+    problem = f"no images of {package or 'BIOSCAN-5M'} in {sources}: {len(members):,} files were looked at"
+    if found:
+        return problem + "; there are images of " + ", ".join(sorted(found))
+    if any(path.lower().endswith(".zip") for path, _ in members.skipped):
+        return problem + "; there are zip archives in the folder: name them instead of it"
+    if package is None and _has_image_suffix(members).any():
+        expected = "images/{package}/{split}/[{chunk}/]"
+        return f"{problem}; no directory is like {expected}, so say with --package what the images are"
+    return problem
+
+
+def _labels(names: Sequence[str | None], directory: npt.NDArray[np.uint32]) -> PathLabels:
+    categories = tuple(sorted({name for name in names if name is not None}))
+    code = {name: index for index, name in enumerate(categories)}
+    of_directory = np.array([-1 if name is None else code[name] for name in names], np.int32)
+    return PathLabels(of_directory[directory], categories)
+
+
+def _check_chunks(images: ImageSet) -> None:
+    # Of a sample, since the rule is no authority: readers trust the table and the paths.
+    split, chunk = images.labels["split"], images.labels["chunk"]
+    sample = np.unique(np.linspace(0, len(images) - 1, min(len(images), _CHECKED_CHUNKS)).astype(np.int64))
+    stems = images.members.stems
+    strange = []
+    for image in sample[(split.codes[sample] >= 0) & (chunk.codes[sample] >= 0)].tolist():
+        processid = stems[int(images.indices[image])]
+        if expected_chunk(processid, split.categories[split.codes[image]]) != chunk.categories[chunk.codes[image]]:
+            strange.append(image)
+    if strange:
+        _logger.warning(
+            "%d of %d sampled images lie in another chunk than the MD5 of their processid tells, such as %s",
+            len(strange),
+            len(sample),
+            images.path(strange[0]),
+        )

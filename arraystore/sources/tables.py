@@ -1,0 +1,180 @@
+"""The metadata table of BIOSCAN-5M: its columns and their types, and how it is read."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from arraystore.errors import SourceError
+
+if TYPE_CHECKING:
+    from arraystore._core import Table
+
+ColumnKind = Literal["string", "category", "float", "integer", "text"]
+
+_EDGE_NBYTES = 1 << 20
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """One column of a table: its name in the header, how its cells are kept, and the type of integers that fit."""
+
+    name: str
+    kind: ColumnKind
+    dtype: str = "int64"
+
+
+BIOSCAN5M_COLUMNS: tuple[TableColumn, ...] = (
+    TableColumn("processid", "string"),
+    TableColumn("sampleid", "string"),
+    *(
+        TableColumn(name, "category")
+        for name in ("taxon", "phylum", "class", "order", "family", "subfamily", "genus", "species", "dna_bin")
+    ),
+    TableColumn("dna_barcode", "text"),
+    TableColumn("country", "category"),
+    TableColumn("province_state", "category"),
+    TableColumn("coord-lat", "float"),
+    TableColumn("coord-lon", "float"),
+    TableColumn("image_measurement_value", "integer"),
+    TableColumn("area_fraction", "float"),
+    TableColumn("scale_factor", "float"),
+    TableColumn("inferred_ranks", "integer", "uint8"),
+    TableColumn("split", "category"),
+    TableColumn("index_bioscan_1M_insect", "integer"),
+    # Text, so that chunk "00" is not the number 0.
+    TableColumn("chunk", "category"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataTable:
+    """A table that was read.
+
+    Parameters
+    ----------
+    path : Path
+        Where it was read from.
+    columns : tuple of TableColumn
+        Its columns in the order of the header, with the key.
+    table : Table
+        The cells.
+    """
+
+    path: Path
+    columns: tuple[TableColumn, ...]
+    table: Table
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a column of this name."""
+        return any(column.name == name for column in self.columns)
+
+
+def columns_of(path: Path, known: Sequence[TableColumn], *, key: str) -> tuple[TableColumn, ...]:
+    """Find out which columns a table has, and of what kind each is.
+
+    Parameters
+    ----------
+    path : Path
+        A CSV file with a header.
+    known : sequence of TableColumn
+        The published columns. Others are kept as categories, which loses nothing.
+    key : str
+        The column that must be there.
+
+    Returns
+    -------
+    tuple of TableColumn
+        In the order of the header.
+
+    Raises
+    ------
+    SourceError
+        If the key column is missing, or a name occurs twice or cannot be the name of an array.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header = next(csv.reader(file), [])
+    by_name = {column.name: column for column in known}
+    if key not in header:
+        raise SourceError(f"{path}: no column {key!r} in the header {header[:30]}", "no-key-column")
+    if "" in header:
+        # What `DataFrame.to_csv` writes above its row numbers.
+        _logger.warning("%s: a column without a name is left out", path)
+    names = [name for name in header if name]
+    for name in names:
+        if names.count(name) > 1 or "/" in name or name.startswith("_"):
+            raise SourceError(f"{path}: column name {name!r}: expected different names, without '/' and leading '_'")
+    return tuple(by_name.get(name, TableColumn(name, "category")) for name in names)
+
+
+def read_metadata(
+    path: Path,
+    known: Sequence[TableColumn],
+    *,
+    key: str,
+    spill: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> MetadataTable:
+    """Read a metadata table.
+
+    Parameters
+    ----------
+    path : Path
+        A CSV file with a header, in UTF-8, with or without a byte order mark. Only an empty cell is missing: `NA`,
+        `None` or `null` are text.
+    known : sequence of TableColumn
+        The published columns.
+    key : str
+        Name of the key column.
+    spill : Path
+        File to write long texts to, since they need not fit in memory.
+    progress : callable, optional
+        Called with the numbers of rows and bytes so far.
+
+    Returns
+    -------
+    MetadataTable
+
+    Raises
+    ------
+    SourceError
+        If the table is damaged, or a cell is not of the type of its column.
+    """
+    from arraystore import _core
+
+    columns = columns_of(path, known, key=key)
+    kinds = [(column.name, column.kind) for column in columns]
+    return MetadataTable(path, columns, _core.read_table(str(path), kinds, spill=str(spill), progress=progress))
+
+
+def fingerprint_file(path: Path) -> str:
+    """Return a text that changes when a file does: of its name, size, time and the first and last MiB.
+
+    Parameters
+    ----------
+    path : Path
+        A file of any size.
+
+    Returns
+    -------
+    str
+        Hexadecimal.
+    """
+    with path.open("rb") as file:
+        facts = os.fstat(file.fileno())
+        digest = hashlib.blake2b(f"{path.name} {facts.st_size} {facts.st_mtime_ns}".encode(), digest_size=8)
+        digest.update(file.read(_EDGE_NBYTES))
+        file.seek(max(facts.st_size - _EDGE_NBYTES, 0))
+        digest.update(file.read(_EDGE_NBYTES))
+    return digest.hexdigest()

@@ -1,0 +1,44 @@
+"""Runs the examples of README, docs and docstrings, in a folder with a small BIOSCAN-5M package and its store."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+
+
+@pytest.fixture(scope="session")
+def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with `bioscan5m/` (200 images) and `cropped_256.zarr` made from it."""
+    import arraystore
+    from arraystore.testing.packages import make_bioscan5m
+
+    folder = tmp_path_factory.mktemp("examples")
+    package = make_bioscan5m(folder, 200)
+    arraystore.ingest(package.sources(), folder / "cropped_256.zarr", metadata=package.metadata, progress=False)
+    return folder
+
+
+@pytest.fixture
+def in_example_folder(example_folder: Path) -> Iterator[Path]:
+    """Change to the folder of examples while an example runs."""
+    before = Path.cwd()
+    os.chdir(example_folder)
+    yield example_folder
+    os.chdir(before)
+
+
+@pytest.fixture(autouse=True)
+def _docstrings_run_in_example_folder(request: pytest.FixtureRequest) -> None:
+    if isinstance(request.node, pytest.DoctestItem):
+        request.getfixturevalue("in_example_folder")
+
+
+# ```python blocks are run, one after another within a file; blocks of other languages are not.
+pytest_collect_file = Sybil(
+    parsers=[PythonCodeBlockParser(), SkipParser()],
+    patterns=["*.md"],
+    fixtures=["in_example_folder"],
+).pytest()

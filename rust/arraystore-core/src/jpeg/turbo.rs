@@ -1,0 +1,341 @@
+//! libjpeg-turbo through its TurboJPEG API: the only file that calls it.
+//!
+//! What libjpeg-turbo warns of (an early end, a bad Huffman code, stray bytes before a marker) is a problem here, since the
+//! pixels that follow a warning are guesses.
+
+use std::ffi::{CStr, c_int, c_void};
+use std::ptr::NonNull;
+
+use turbojpeg_sys as sys;
+
+use super::{Problem, RGB_CHANNELS, RGBX_CHANNELS, Region, pixel_nbytes, tables};
+use crate::crop::{CropBox, Size};
+use crate::error::{Error, Result};
+
+/// Columns and rows of context that fancy upsampling looks at beyond a pixel, and the same again for safety.
+const MARGIN: u32 = 2;
+
+/// A header may claim this many pixels whatever the length of the file.
+const PIXELS_ALWAYS_ALLOWED: u64 = 1 << 26;
+
+/// Beyond that, this many pixels for each byte. Baseline needs at least two bits for a block of 64 samples; the rest is
+/// room for progressive files with long runs of empty blocks.
+const PIXELS_PER_BYTE: u64 = 1024;
+
+/// Scans of a progressive JPEG; each costs the time of a whole image, whatever its length.
+const SCAN_LIMIT: c_int = 500;
+
+/// A decoder and its scratch memory: make one for each thread and keep it.
+///
+/// A TurboJPEG handle remembers quantisation and Huffman tables from image to image, and after an error it may be unfit
+/// for the next. So that an image decodes the same whatever came before it, the handle is made anew after every problem
+/// and for every image that does not bring all its tables itself.
+pub struct Decoder {
+    handle: Handle,
+    /// The handle has seen only images that brought all their tables and decoded without a problem.
+    clean: bool,
+    cmyk: Vec<u8>,
+    region: Vec<u8>,
+}
+
+struct Handle(NonNull<c_void>);
+
+// SAFETY: a TurboJPEG handle has no tie to the thread that made it; it must only not be used by two threads at once, which
+// `&mut self` on every method of `Decoder` that uses it guarantees.
+unsafe impl Send for Handle {}
+
+impl Handle {
+    fn new() -> Result<Self> {
+        // SAFETY: has no preconditions; a null result is checked.
+        let handle = unsafe { sys::tj3Init(sys::TJINIT_TJINIT_DECOMPRESS.cast_signed()) };
+        let handle = NonNull::new(handle)
+            .map(Self)
+            .ok_or_else(|| Error::Internal("libjpeg-turbo cannot make a decoder".to_owned()))?;
+        for (parameter, value) in [
+            (sys::TJPARAM_TJPARAM_STOPONWARNING, 1),
+            (sys::TJPARAM_TJPARAM_SCANLIMIT, SCAN_LIMIT),
+        ] {
+            // SAFETY: the handle is live; unknown parameters are refused by the callee.
+            let code = unsafe { sys::tj3Set(handle.0.as_ptr(), parameter.cast_signed(), value) };
+            if code != 0 {
+                return Err(Error::Internal(format!("libjpeg-turbo has no parameter {parameter}")));
+            }
+        }
+        Ok(handle)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // SAFETY: the handle was made by `new` and is destroyed once.
+        unsafe { sys::tj3Destroy(self.0.as_ptr()) }
+    }
+}
+
+/// What the header says.
+#[derive(Debug, Clone, Copy)]
+struct Header {
+    size: Size,
+    four_inks: bool,
+    lossless: bool,
+    /// Width and height of an MCU in pixels, if the subsampling is one that TurboJPEG knows.
+    mcu: Option<(u32, u32)>,
+}
+
+impl Decoder {
+    /// Makes a handle.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if libjpeg-turbo cannot allocate one.
+    pub fn new() -> Result<Self> {
+        Ok(Self {
+            handle: Handle::new()?,
+            clean: true,
+            cmyk: Vec::new(),
+            region: Vec::new(),
+        })
+    }
+
+    /// Height and width of a JPEG, from its header.
+    ///
+    /// # Errors
+    ///
+    /// A problem in libjpeg-turbo's words.
+    pub fn size(&mut self, jpeg: &[u8]) -> Result<Size, Problem> {
+        self.header(jpeg).map(|header| header.size)
+    }
+
+    /// Decodes a whole image to RGB. `allocate` gives the memory, once the size is known.
+    ///
+    /// # Errors
+    ///
+    /// A problem in libjpeg-turbo's words, or a header that claims absurdly many pixels.
+    pub fn decode<M: AsMut<[u8]>>(
+        &mut self,
+        jpeg: &[u8],
+        allocate: impl FnOnce(Size) -> M,
+    ) -> Result<(Size, M), Problem> {
+        let header = self.header(jpeg)?;
+        let mut memory = allocate(header.size);
+        self.pixels(jpeg, header, CropBox::whole(header.size), RGB_CHANNELS, memory.as_mut())?;
+        Ok((header.size, memory))
+    }
+
+    /// Decodes the part of an image that `choose` wants, given the image's size, and a margin around it.
+    ///
+    /// The region holds the wanted box, and its pixels there are those of the full decode.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Decoder::decode`]; whatever `choose` gives.
+    pub fn decode_region<C>(
+        &mut self,
+        jpeg: &[u8],
+        channels: usize,
+        choose: impl FnOnce(Size) -> Result<(CropBox, C), Problem>,
+    ) -> Result<(Region<'_>, CropBox, C), Problem> {
+        let header = self.header(jpeg)?;
+        let (wanted, extra) = choose(header.size)?;
+        if !wanted.fits(header.size) {
+            return Err(format!("{wanted:?} is outside the image"));
+        }
+        let area = area_to_decode(header, wanted);
+        let mut pixels = std::mem::take(&mut self.region);
+        let nbytes = pixel_nbytes(area.size, channels);
+        if pixels.len() < nbytes {
+            pixels.resize(nbytes, 0);
+        }
+        let outcome = self.pixels(jpeg, header, area, channels, &mut pixels[..nbytes]);
+        self.region = pixels;
+        outcome?;
+        let region = Region {
+            pixels: &self.region[..nbytes],
+            area,
+            channels,
+        };
+        Ok((region, wanted, extra))
+    }
+
+    /// Decodes a box of RGB pixels, exactly.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Decoder::decode_region`].
+    pub fn decode_box<M: AsMut<[u8]>>(
+        &mut self,
+        jpeg: &[u8],
+        choose: impl FnOnce(Size) -> Result<CropBox, Problem>,
+        allocate: impl FnOnce(Size) -> M,
+    ) -> Result<(Size, M), Problem> {
+        let (region, wanted, ()) = self.decode_region(jpeg, RGB_CHANNELS, |size| Ok((choose(size)?, ())))?;
+        let mut memory = allocate(wanted.size);
+        let row_nbytes = wanted.size.width as usize * RGB_CHANNELS;
+        for (to, from) in memory.as_mut().chunks_exact_mut(row_nbytes).zip(region.rows(wanted)) {
+            to.copy_from_slice(from);
+        }
+        Ok((wanted.size, memory))
+    }
+
+    /// Reads the header, with a handle that no other image has left its mark on.
+    fn header(&mut self, jpeg: &[u8]) -> Result<Header, Problem> {
+        let complete = tables::brings_all_its_own(jpeg);
+        if !(self.clean && complete) {
+            self.handle = Handle::new().map_err(|error| error.to_string())?;
+        }
+        self.clean = complete;
+        // SAFETY: the handle is live; pointer and length are those of a slice, which libjpeg-turbo only reads.
+        let code =
+            unsafe { sys::tj3DecompressHeader(self.handle.0.as_ptr(), jpeg.as_ptr(), jpeg.len() as sys::size_t) };
+        self.check(code)?;
+        let get = |parameter| self.get(parameter);
+        let length = |parameter| u32::try_from(get(parameter)).unwrap_or(0);
+        let size = Size {
+            height: length(sys::TJPARAM_TJPARAM_JPEGHEIGHT),
+            width: length(sys::TJPARAM_TJPARAM_JPEGWIDTH),
+        };
+        let precision = get(sys::TJPARAM_TJPARAM_PRECISION);
+        if precision != 8 {
+            return Err(format!("expected 8 bits a sample, found {precision}"));
+        }
+        let pixels = u64::from(size.height) * u64::from(size.width);
+        if pixels == 0 || pixels > PIXELS_ALWAYS_ALLOWED.max(jpeg.len() as u64 * PIXELS_PER_BYTE) {
+            return Err(format!("the header claims {size} pixels in {} bytes", jpeg.len()));
+        }
+        let colours = get(sys::TJPARAM_TJPARAM_COLORSPACE).cast_unsigned();
+        Ok(Header {
+            size,
+            four_inks: matches!(colours, sys::TJCS_TJCS_CMYK | sys::TJCS_TJCS_YCCK),
+            lossless: get(sys::TJPARAM_TJPARAM_LOSSLESS) == 1,
+            mcu: mcu_of(get(sys::TJPARAM_TJPARAM_SUBSAMP)),
+        })
+    }
+
+    /// Fills `out` with the pixels of `area`, which is the whole image or what [`area_to_decode`] gave.
+    fn pixels(
+        &mut self,
+        jpeg: &[u8],
+        header: Header,
+        area: CropBox,
+        channels: usize,
+        out: &mut [u8],
+    ) -> Result<(), Problem> {
+        self.set_area(header, area)?;
+        if header.four_inks {
+            let mut inks = std::mem::take(&mut self.cmyk);
+            inks.resize(pixel_nbytes(area.size, 4), 0);
+            let outcome = self.decompress(jpeg, area.size, sys::TJPF_TJPF_CMYK, &mut inks);
+            inks_to_rgb(&inks, out, channels);
+            self.cmyk = inks;
+            return outcome;
+        }
+        let format = if channels == RGBX_CHANNELS {
+            sys::TJPF_TJPF_RGBX
+        } else {
+            sys::TJPF_TJPF_RGB
+        };
+        self.decompress(jpeg, area.size, format, out)
+    }
+
+    fn set_area(&mut self, header: Header, area: CropBox) -> Result<(), Problem> {
+        let length = |pixels: u32| c_int::try_from(pixels).map_err(|_| format!("{area:?} is too large"));
+        let region = if area == CropBox::whole(header.size) {
+            sys::tjregion { x: 0, y: 0, w: 0, h: 0 }
+        } else {
+            sys::tjregion {
+                x: length(area.left)?,
+                y: length(area.top)?,
+                w: length(area.size.width)?,
+                h: length(area.size.height)?,
+            }
+        };
+        // SAFETY: the handle is live and has read a header; the region is checked by the callee.
+        let code = unsafe { sys::tj3SetCroppingRegion(self.handle.0.as_ptr(), region) };
+        self.check(code)
+    }
+
+    fn decompress(&mut self, jpeg: &[u8], size: Size, format: sys::TJPF, out: &mut [u8]) -> Result<(), Problem> {
+        let channels = if format == sys::TJPF_TJPF_RGB {
+            RGB_CHANNELS
+        } else {
+            RGBX_CHANNELS
+        };
+        if out.len() != pixel_nbytes(size, channels) {
+            return Err(format!("{} bytes of memory for {size} pixels", out.len()));
+        }
+        // SAFETY: the handle is live; `jpeg` is read only; the callee writes rows of the width of the region that was set
+        // (or of the whole image), without padding, as many as it has: `size`, for which `out` has just been checked. The
+        // header that is read again here is that of the same bytes.
+        let code = unsafe {
+            sys::tj3Decompress8(
+                self.handle.0.as_ptr(),
+                jpeg.as_ptr(),
+                jpeg.len() as sys::size_t,
+                out.as_mut_ptr(),
+                0,
+                format,
+            )
+        };
+        self.check(code)
+    }
+
+    fn get(&self, parameter: sys::TJPARAM) -> c_int {
+        // SAFETY: the handle is live; reading a parameter changes nothing.
+        unsafe { sys::tj3Get(self.handle.0.as_ptr(), parameter.cast_signed()) }
+    }
+
+    fn check(&mut self, code: c_int) -> Result<(), Problem> {
+        if code == 0 {
+            return Ok(());
+        }
+        self.clean = false;
+        // SAFETY: the handle is live; the callee returns a NUL-terminated string that lives until its next call.
+        let text = unsafe { CStr::from_ptr(sys::tj3GetErrorStr(self.handle.0.as_ptr())) };
+        Err(text.to_string_lossy().into_owned())
+    }
+}
+
+fn mcu_of(subsampling: c_int) -> Option<(u32, u32)> {
+    Some(match subsampling {
+        sys::TJSAMP_TJSAMP_444 | sys::TJSAMP_TJSAMP_GRAY => (8, 8),
+        sys::TJSAMP_TJSAMP_422 => (16, 8),
+        sys::TJSAMP_TJSAMP_420 => (16, 16),
+        sys::TJSAMP_TJSAMP_440 => (8, 16),
+        sys::TJSAMP_TJSAMP_411 => (32, 8),
+        sys::TJSAMP_TJSAMP_441 => (8, 32),
+        _ => return None,
+    })
+}
+
+/// What to decode so that `wanted` comes out exactly: a margin, then out to the MCU.
+///
+/// TurboJPEG's own crop treats its border as the border of the image, where fancy upsampling has no neighbour.
+fn area_to_decode(header: Header, wanted: CropBox) -> CropBox {
+    let Some((mcu_width, mcu_height)) = header.mcu.filter(|_| !header.lossless) else {
+        return CropBox::whole(header.size);
+    };
+    let span = |start: u32, length: u32, mcu: u32, most: u32| {
+        let first = start.saturating_sub(MARGIN) / mcu * mcu;
+        let end = (start + length + MARGIN).next_multiple_of(mcu).min(most);
+        (first, end - first)
+    };
+    let (top, height) = span(wanted.top, wanted.size.height, mcu_height, header.size.height);
+    let (left, width) = span(wanted.left, wanted.size.width, mcu_width, header.size.width);
+    CropBox {
+        top,
+        left,
+        size: Size { height, width },
+    }
+}
+
+/// CMYK to RGB as Pillow does it: inks are taken to be inverted, as Adobe stores them, whatever the marker says.
+fn inks_to_rgb(inks: &[u8], out: &mut [u8], channels: usize) {
+    for (ink, pixel) in inks.chunks_exact(4).zip(out.chunks_exact_mut(channels)) {
+        let white = u32::from(ink[3]);
+        for (value, &light) in pixel.iter_mut().zip(&ink[..3]) {
+            let product = (255 - u32::from(light)) * white + 128;
+            let shade = ((product >> 8) + product) >> 8;
+            *value = u8::try_from(white.saturating_sub(shade)).unwrap_or(0);
+        }
+    }
+}

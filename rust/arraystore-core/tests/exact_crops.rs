@@ -1,0 +1,205 @@
+//! A decoded box is, to the bit, that box cut from the full decode, whatever the subsampling, size and place.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at once")]
+
+use arraystore_core::crop::{CropBox, Size};
+use arraystore_core::jpeg::{Decoder, pixel_nbytes};
+use arraystore_core::random::{Draws, RandomKey};
+
+/// A picture with smooth shades, edges and noise, so that every part of the decoder has work.
+fn picture(size: Size, draws: &mut Draws) -> Vec<u8> {
+    let mut pixels = Vec::with_capacity(pixel_nbytes(size, 3));
+    for y in 0..size.height {
+        for x in 0..size.width {
+            let noise = draws.up_to(40);
+            let edge = if (x / 7 + y / 5) % 2 == 0 { 90 } else { 0 };
+            for shade in [x * 3 + edge, y * 2 + noise, (x + y) * 2 + edge] {
+                pixels.push(u8::try_from(shade % 256).unwrap());
+            }
+        }
+    }
+    pixels
+}
+
+fn encode(size: Size, subsampling: turbojpeg::Subsamp, progressive: bool, draws: &mut Draws) -> Vec<u8> {
+    let pixels = picture(size, draws);
+    let image = turbojpeg::Image {
+        pixels: &pixels[..],
+        width: size.width as usize,
+        pitch: size.width as usize * 3,
+        height: size.height as usize,
+        format: turbojpeg::PixelFormat::RGB,
+    };
+    let mut compressor = turbojpeg::Compressor::new().unwrap();
+    compressor.set_quality(75).unwrap();
+    compressor.set_subsamp(subsampling).unwrap();
+    if progressive {
+        compressor.set_progressive(true).unwrap();
+    }
+    compressor.compress_to_vec(image).unwrap()
+}
+
+fn cut(whole: &[u8], image: Size, wanted: CropBox) -> Vec<u8> {
+    let stride = image.width as usize * 3;
+    let left = wanted.left as usize * 3;
+    whole
+        .chunks_exact(stride)
+        .skip(wanted.top as usize)
+        .take(wanted.size.height as usize)
+        .flat_map(|row| &row[left..left + wanted.size.width as usize * 3])
+        .copied()
+        .collect()
+}
+
+fn some_box(image: Size, draws: &mut Draws) -> CropBox {
+    let (height, width) = (1 + draws.up_to(image.height - 1), 1 + draws.up_to(image.width - 1));
+    CropBox {
+        top: draws.up_to(image.height - height),
+        left: draws.up_to(image.width - width),
+        size: Size { height, width },
+    }
+}
+
+/// Boxes one pixel high, wide or both at each edge and corner.
+fn thin_boxes(image: Size) -> Vec<CropBox> {
+    let mut boxes = Vec::new();
+    for height in [1, image.height] {
+        for width in [1, image.width] {
+            for top in [0, image.height - height] {
+                for left in [0, image.width - width] {
+                    boxes.push(CropBox {
+                        top,
+                        left,
+                        size: Size { height, width },
+                    });
+                }
+            }
+        }
+    }
+    boxes
+}
+
+#[test]
+fn a_box_equals_the_cut_of_the_full_decode() {
+    use turbojpeg::Subsamp::{Gray, None, Sub1x2, Sub2x1, Sub2x2, Sub4x1};
+    let mut draws = Draws::new(RandomKey {
+        seed: 1,
+        epoch: 0,
+        row: 0,
+    });
+    let mut decoder = Decoder::new().unwrap();
+    for subsampling in [Sub2x2, Sub2x1, Sub1x2, None, Gray, Sub4x1] {
+        for (height, width) in [(1, 1), (7, 9), (16, 16), (17, 33), (64, 40), (131, 255), (256, 341)] {
+            for progressive in [false, true] {
+                let image = Size { height, width };
+                let jpeg = encode(image, subsampling, progressive, &mut draws);
+                let allocate = |size| vec![0; pixel_nbytes(size, 3)];
+                let (size, whole) = decoder.decode(&jpeg, allocate).unwrap();
+                assert_eq!(size, image);
+                let mut boxes = thin_boxes(image);
+                boxes.extend((0..25).map(|_| some_box(image, &mut draws)));
+                for wanted in boxes {
+                    let (size, part) = decoder.decode_box(&jpeg, |_| Ok(wanted), allocate).unwrap();
+                    assert_eq!(size, wanted.size);
+                    assert!(
+                        part == cut(&whole, image, wanted),
+                        "{subsampling:?} {image} progressive={progressive} {wanted:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn decoded(decoder: &mut Decoder, jpeg: &[u8]) -> Option<Vec<u8>> {
+    decoder
+        .decode(jpeg, |size| vec![0; pixel_nbytes(size, 3)])
+        .ok()
+        .map(|(_, pixels)| pixels)
+}
+
+#[test]
+fn an_image_decodes_the_same_whatever_came_before_it() {
+    let mut draws = Draws::new(RandomKey {
+        seed: 2,
+        epoch: 0,
+        row: 0,
+    });
+    let mut used = Decoder::new().unwrap();
+    let image = Size { height: 40, width: 56 };
+    let good = encode(image, turbojpeg::Subsamp::Sub2x2, false, &mut draws);
+    let pixels = decoded(&mut used, &good);
+    assert!(pixels.is_some());
+    for round in 0..1500 {
+        let mut broken = good.clone();
+        for _ in 0..=draws.up_to(3) {
+            let at = draws.up_to(u32::try_from(broken.len() - 1).unwrap()) as usize;
+            broken[at] = u8::try_from(draws.up_to(255)).unwrap();
+        }
+        if round % 2 == 0 {
+            broken.truncate(1 + draws.up_to(u32::try_from(broken.len() - 1).unwrap()) as usize);
+        }
+        let fresh = decoded(&mut Decoder::new().unwrap(), &broken);
+        assert!(decoded(&mut used, &broken) == fresh, "round {round}: the broken image");
+        assert!(
+            decoded(&mut used, &good) == pixels,
+            "round {round}: the good image after it"
+        );
+        let allocate = |size| vec![0; pixel_nbytes(size, 3)];
+        let _ = used.decode_box(&broken, |size| Ok(some_box(size, &mut draws)), allocate);
+    }
+}
+
+#[test]
+fn an_image_without_tables_does_not_borrow_those_of_the_last() {
+    let mut draws = Draws::new(RandomKey {
+        seed: 4,
+        epoch: 0,
+        row: 0,
+    });
+    let image = Size { height: 16, width: 16 };
+    let jpeg = encode(image, turbojpeg::Subsamp::None, false, &mut draws);
+    let table = jpeg.windows(2).position(|pair| pair == [0xff, 0xdb]).unwrap();
+    let nbytes = usize::from(u16::from_be_bytes([jpeg[table + 2], jpeg[table + 3]]));
+    let abbreviated = [&jpeg[..table], &jpeg[table + 2 + nbytes..]].concat();
+    let mut decoder = Decoder::new().unwrap();
+    assert!(decoded(&mut decoder, &jpeg).is_some());
+    assert!(decoded(&mut decoder, &abbreviated).is_none());
+}
+
+#[test]
+fn an_early_end_is_a_problem() {
+    let mut draws = Draws::new(RandomKey {
+        seed: 5,
+        epoch: 0,
+        row: 0,
+    });
+    let image = Size { height: 40, width: 56 };
+    let jpeg = encode(image, turbojpeg::Subsamp::Sub2x2, false, &mut draws);
+    for nbytes in [0, 1, 2, 100, jpeg.len() / 2, jpeg.len() - 2] {
+        assert!(
+            decoded(&mut Decoder::new().unwrap(), &jpeg[..nbytes]).is_none(),
+            "{nbytes}"
+        );
+    }
+    let with_trailer = [&jpeg[..], &[0x9a, 0xb6, 0, 0xff, 0xd8, 0xff]].concat();
+    assert!(decoded(&mut Decoder::new().unwrap(), &with_trailer).is_some());
+}
+
+#[test]
+fn a_header_that_claims_absurdly_many_pixels_is_refused_before_memory_is_taken() {
+    let mut draws = Draws::new(RandomKey {
+        seed: 3,
+        epoch: 0,
+        row: 0,
+    });
+    let image = Size { height: 8, width: 8 };
+    let mut jpeg = encode(image, turbojpeg::Subsamp::None, false, &mut draws);
+    let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+    jpeg[frame + 5..frame + 9].copy_from_slice(&[0xfd, 0xe8, 0xfd, 0xe8]);
+    let outcome = Decoder::new().unwrap().decode(&jpeg, |size| {
+        assert_eq!(size.height, 0, "memory was asked for");
+        Vec::new()
+    });
+    assert!(outcome.unwrap_err().contains("65000x65000"));
+}

@@ -1,0 +1,340 @@
+//! Reading a store: keys, fields and batches. Documented in `arraystore.reader`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arraystore_core::crop::{Policy, Size};
+use arraystore_core::field::{Field as CoreField, FieldParts, ReadOptions};
+use arraystore_core::images::{Boxes, CropOptions, Image, Output};
+use arraystore_core::key_table::KeyTable;
+use arraystore_core::output::{Axes, NormaliseTable, normalise_table};
+use arraystore_core::pieces::{Column, Number, Pieces};
+use arraystore_core::source::begin_call;
+use arraystore_core::{Error, Result};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+use crate::buffers::{Buffer, Output as OutputBuffer, copied};
+use crate::errors::to_py_err;
+use crate::strings::Strings;
+
+/// `([(path, offset in the file)], bytes per piece, bytes in all)`.
+type GivenPieces = (Vec<(PathBuf, u64)>, u64, u64);
+
+fn pieces((places, piece_nbytes, nbytes): GivenPieces) -> Result<Pieces> {
+    Pieces::new(places, piece_nbytes, nbytes)
+}
+
+fn column<T: Number>(given: GivenPieces, len: u64, what: &str) -> Result<Column<T>> {
+    Column::new(pieces(given)?, len, what)
+}
+
+/// The keys of a store.
+#[pyclass(frozen, module = "arraystore._core")]
+pub(crate) struct Keys(Arc<KeyTable>);
+
+#[pymethods]
+impl Keys {
+    #[new]
+    fn new(
+        n: u64,
+        data: GivenPieces,
+        offset: GivenPieces,
+        nbytes: GivenPieces,
+        hash: GivenPieces,
+        row: GivenPieces,
+    ) -> PyResult<Self> {
+        let make = || {
+            Ok(KeyTable {
+                len: n,
+                data: pieces(data)?,
+                offset: column(offset, n, "key/offset")?,
+                nbytes: column(nbytes, n, "key/nbytes")?,
+                hash: column(hash, n, "key/hash")?,
+                row: column(row, n, "key/row")?,
+            })
+        };
+        make().map(|table| Self(Arc::new(table))).map_err(to_py_err)
+    }
+
+    fn __len__(&self) -> usize {
+        usize::try_from(self.0.len).unwrap_or(usize::MAX)
+    }
+
+    fn get(&self, row: u64) -> PyResult<String> {
+        begin_call();
+        self.0.get(row).map(str::to_owned).map_err(to_py_err)
+    }
+
+    fn take(&self, py: Python<'_>, rows: &Bound<'_, PyAny>) -> PyResult<Strings> {
+        let rows = rows_of(rows)?;
+        py.detach(|| self.0.take(&rows)).map(Strings::from).map_err(to_py_err)
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "how a list of Python comes in")]
+    fn find(&self, py: Python<'_>, keys: Vec<String>) -> PyResult<Buffer> {
+        let rows = py.detach(|| {
+            begin_call();
+            keys.iter()
+                .map(|key| self.0.find(key).map(|row| row.map_or(-1, u64::cast_signed)))
+                .collect::<Result<Vec<i64>>>()
+        });
+        rows.map(Buffer::new).map_err(to_py_err)
+    }
+}
+
+/// One ragged field of a store.
+#[pyclass(frozen, module = "arraystore._core")]
+pub(crate) struct Field(CoreField);
+
+#[pymethods]
+impl Field {
+    #[new]
+    #[pyo3(signature = (
+        name, n, *, data, offset, nbytes, crc32c=None, height=None, width=None, status=None, keys=None
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "the arrays of a field, by keyword")]
+    fn new(
+        name: String,
+        n: u64,
+        data: GivenPieces,
+        offset: GivenPieces,
+        nbytes: GivenPieces,
+        crc32c: Option<GivenPieces>,
+        height: Option<GivenPieces>,
+        width: Option<GivenPieces>,
+        status: Option<GivenPieces>,
+        keys: Option<&Bound<'_, Keys>>,
+    ) -> PyResult<Self> {
+        let what = |array: &str| format!("{name}/{array}");
+        let make = || {
+            Ok(FieldParts {
+                data: pieces(data)?,
+                offset: column(offset, n, &what("offset"))?,
+                nbytes: column(nbytes, n, &what("nbytes"))?,
+                crc32c: crc32c.map(|given| column(given, n, &what("crc32c"))).transpose()?,
+                height: height.map(|given| column(given, n, &what("height"))).transpose()?,
+                width: width.map(|given| column(given, n, &what("width"))).transpose()?,
+                status: status.map(|given| column(given, n, &what("status"))).transpose()?,
+                keys: keys.map(|keys| Arc::clone(&keys.get().0)),
+            })
+        };
+        let parts = make().map_err(to_py_err)?;
+        Ok(Self(CoreField::new(name, n, parts)))
+    }
+
+    fn __len__(&self) -> usize {
+        usize::try_from(arraystore_core::extent::Extents::len(&self.0)).unwrap_or(usize::MAX)
+    }
+
+    fn offsets(&self, py: Python<'_>) -> PyResult<Buffer> {
+        whole(py, Some(&self.0.parts().offset))
+    }
+
+    fn nbytes(&self, py: Python<'_>) -> PyResult<Buffer> {
+        whole(py, Some(&self.0.parts().nbytes))
+    }
+
+    fn status(&self, py: Python<'_>) -> PyResult<Buffer> {
+        whole(py, self.0.parts().status.as_ref())
+    }
+
+    fn sizes(&self, py: Python<'_>, rows: &Bound<'_, PyAny>) -> PyResult<Buffer> {
+        let rows = rows_of(rows)?;
+        let sizes = py.detach(|| self.0.sizes(&rows)).map_err(to_py_err)?;
+        Ok(Buffer::with_shape(sizes, &[rows.len(), 2]))
+    }
+
+    #[pyo3(signature = (rows, *, verify))]
+    fn fetch<'py>(&self, rows: &Bound<'py, PyAny>, verify: bool) -> PyResult<Bound<'py, PyList>> {
+        let py = rows.py();
+        let rows = rows_of(rows)?;
+        let list = PyList::empty(py);
+        // Attached throughout: the work is one copy into an object that only Python can make.
+        self.0.for_each_bytes::<Failure>(&rows, verify, |bytes| {
+            Ok(match bytes {
+                Some(bytes) => list.append(PyBytes::new(py, bytes)),
+                None => list.append(py.None()),
+            }?)
+        })?;
+        Ok(list)
+    }
+
+    #[pyo3(signature = (rows, *, verify, threads))]
+    fn decode(&self, py: Python<'_>, rows: &Bound<'_, PyAny>, verify: bool, threads: usize) -> PyResult<Vec<Buffer>> {
+        let rows = rows_of(rows)?;
+        images(py.detach(|| self.0.decode(&rows, ReadOptions { verify, threads })))
+    }
+
+    #[pyo3(signature = (rows, boxes, *, verify, threads))]
+    fn decode_boxes(
+        &self,
+        py: Python<'_>,
+        rows: &Bound<'_, PyAny>,
+        boxes: &Bound<'_, PyAny>,
+        verify: bool,
+        threads: usize,
+    ) -> PyResult<Vec<Buffer>> {
+        let rows = rows_of(rows)?;
+        let boxes = copied::<i64>(boxes, "boxes")?;
+        let (boxes, _) = boxes.as_chunks::<4>();
+        images(py.detach(|| self.0.decode_boxes(&rows, boxes, ReadOptions { verify, threads })))
+    }
+
+    #[pyo3(signature = (
+        rows, out, *, policy, size, scale, ratio, flip, seed, epoch, boxes, boxes_out, flips_out, channels_first, normalise,
+        verify, threads
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "the options of a batch of crops, by keyword")]
+    fn crops(
+        &self,
+        py: Python<'_>,
+        rows: &Bound<'_, PyAny>,
+        out: &Bound<'_, PyAny>,
+        policy: &str,
+        size: (u32, u32),
+        scale: (f64, f64),
+        ratio: (f64, f64),
+        flip: f64,
+        seed: u64,
+        epoch: u64,
+        boxes: Option<&Bound<'_, PyAny>>,
+        boxes_out: Option<&Bound<'_, PyAny>>,
+        flips_out: Option<&Bound<'_, PyAny>>,
+        channels_first: bool,
+        normalise: Option<([f64; 3], [f64; 3])>,
+        verify: bool,
+        threads: usize,
+    ) -> PyResult<()> {
+        let rows = rows_of(rows)?;
+        let given = boxes.map(|boxes| copied::<i64>(boxes, "boxes")).transpose()?;
+        let boxes = match &given {
+            Some(given) => Boxes::Given(given.as_chunks::<4>().0),
+            None => Boxes::Drawn {
+                policy: policy_of(policy, scale, ratio)?,
+                seed,
+                epoch,
+                flip,
+            },
+        };
+        let table = normalise.map(|(mean, std)| normalise_table(mean, std));
+        let mut memory = Memory::new(out, table.as_deref())?;
+        let crops = CropOptions {
+            size: Size {
+                height: size.0,
+                width: size.1,
+            },
+            axes: if channels_first {
+                Axes::ChannelsFirst
+            } else {
+                Axes::ChannelsLast
+            },
+        };
+        let options = ReadOptions { verify, threads };
+        let output = memory.output();
+        let done = py
+            .detach(|| self.0.crops(&rows, &boxes, output, crops, options))
+            .map_err(to_py_err)?;
+        if let Some(boxes_out) = boxes_out {
+            let mut out = OutputBuffer::<i64>::new(boxes_out, "boxes_out")?;
+            for (four, crop) in out.as_mut_slice().chunks_exact_mut(4).zip(&done) {
+                let cut = crop.cut;
+                four.copy_from_slice(&[cut.top, cut.left, cut.size.height, cut.size.width].map(i64::from));
+            }
+        }
+        if let Some(flips_out) = flips_out {
+            let mut out = OutputBuffer::<u8>::new(flips_out, "flips_out")?;
+            for (flag, crop) in out.as_mut_slice().iter_mut().zip(&done) {
+                *flag = u8::from(crop.flip);
+            }
+        }
+        Ok(())
+    }
+
+    #[pyo3(signature = (start, stop, *, threads))]
+    fn check(&self, py: Python<'_>, start: u64, stop: u64, threads: usize) -> PyResult<Vec<(u64, String, String)>> {
+        let found = py.detach(|| self.0.check(start..stop, threads)).map_err(to_py_err)?;
+        Ok(found
+            .into_iter()
+            .map(|(row, error)| (row, error.code().to_owned(), error.to_string()))
+            .collect())
+    }
+}
+
+/// The caller's array for crops, of either dtype.
+enum Memory<'t> {
+    Bytes(OutputBuffer<u8>),
+    Floats(OutputBuffer<f32>, &'t NormaliseTable),
+}
+
+impl<'t> Memory<'t> {
+    fn new(out: &Bound<'_, PyAny>, table: Option<&'t NormaliseTable>) -> PyResult<Self> {
+        Ok(match table {
+            None => Self::Bytes(OutputBuffer::new(out, "out")?),
+            Some(table) => Self::Floats(OutputBuffer::new(out, "out")?, table),
+        })
+    }
+
+    fn output(&mut self) -> Output<'_> {
+        match self {
+            Self::Bytes(buffer) => Output::Bytes(buffer.as_mut_slice()),
+            Self::Floats(buffer, table) => Output::Floats(buffer.as_mut_slice(), table),
+        }
+    }
+}
+
+/// A core error or a Python one, on the way to Python.
+struct Failure(PyErr);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(to_py_err(error))
+    }
+}
+
+impl From<PyErr> for Failure {
+    fn from(error: PyErr) -> Self {
+        Self(error)
+    }
+}
+
+impl From<Failure> for PyErr {
+    fn from(failure: Failure) -> Self {
+        failure.0
+    }
+}
+
+/// Row numbers that Python has already checked to lie in the store; a negative one is out of range here.
+fn rows_of(rows: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
+    Ok(copied::<i64>(rows, "rows")?
+        .into_iter()
+        .map(i64::cast_unsigned)
+        .collect())
+}
+
+fn whole<T: Number + crate::buffers::Item>(py: Python<'_>, column: Option<&Column<T>>) -> PyResult<Buffer> {
+    begin_call();
+    let values = py.detach(|| column.map_or_else(|| Ok(Vec::new()), Column::to_vec));
+    values.map(Buffer::new).map_err(to_py_err)
+}
+
+fn images(decoded: Result<Vec<Image>>) -> PyResult<Vec<Buffer>> {
+    let buffer = |image: Image| {
+        let shape = [image.size.height as usize, image.size.width as usize, 3];
+        Buffer::with_shape(image.memory, &shape)
+    };
+    decoded
+        .map(|images| images.into_iter().map(buffer).collect())
+        .map_err(to_py_err)
+}
+
+fn policy_of(name: &str, scale: (f64, f64), ratio: (f64, f64)) -> PyResult<Policy> {
+    match name {
+        "random-resized" => Ok(Policy::RandomResized { scale, ratio }),
+        "random" => Ok(Policy::Random),
+        "center" => Ok(Policy::Center),
+        other => Err(to_py_err(Error::InvalidRequest(format!(
+            "no crop policy is called {other:?}"
+        )))),
+    }
+}

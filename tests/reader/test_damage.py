@@ -1,0 +1,92 @@
+"""Damage to a store is met by the read that touches it, and named."""
+
+import contextlib
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import arraystore
+from arraystore.errors import ArrayStoreError, DamagedStoreError
+from arraystore.testing.strategies import damaged_jpegs
+
+
+@pytest.fixture
+def copy(store_path, tmp_path):
+    return shutil.copytree(store_path, tmp_path / "damaged.zarr")
+
+
+def shard_of(path):
+    (shard,) = (path / "image/data/c").iterdir()
+    return shard
+
+
+def test_a_flipped_byte_is_named_by_the_read(copy, store, sound):
+    row = int(sound[7])
+    shard = shard_of(copy)
+    payload = bytearray(shard.read_bytes())
+    payload[payload.index(store.jpeg(row)) + 700] ^= 1
+    shard.write_bytes(payload)
+    with arraystore.open(copy) as damaged:
+        for read in (lambda: damaged[row], lambda: damaged.jpeg(row), lambda: damaged.crops([row], 32)):
+            with pytest.raises(DamagedStoreError, match=store.keys[row]):
+                read()
+        assert damaged.jpeg(row, verify=False) != store.jpeg(row)
+        others = [int(other) for other in sound if other != row]
+        assert damaged.jpeg(others) == store.jpeg(others)
+
+
+def test_a_truncated_shard_is_named_by_the_read(copy, store):
+    shard = shard_of(copy)
+    with shard.open("r+b") as file:
+        file.truncate(100)
+    with arraystore.open(copy) as damaged, pytest.raises(DamagedStoreError, match="image"):
+        damaged.read(store.select(store.status == 0).store_rows)
+
+
+def test_a_missing_shard_is_named_by_the_read(copy, sound):
+    shard_of(copy).unlink()
+    with arraystore.open(copy) as damaged, pytest.raises(OSError, match="image/data"):
+        damaged.read(sound)
+
+
+@pytest.mark.parametrize("array", ["image/offset", "image/nbytes", "key/hash", "key/offset"])
+@pytest.mark.parametrize("fill", [0x00, 0xFF, 0x5A])
+def test_wild_index_arrays_give_errors(copy, array, fill, store):
+    (shard,) = (copy / array / "c").iterdir()
+    shard.write_bytes(bytes([fill]) * shard.stat().st_size)
+    with arraystore.open(copy) as damaged:
+        for read in (
+            lambda: damaged.read(range(len(damaged))),
+            lambda: damaged.jpeg(range(len(damaged))),
+            lambda: damaged.rows(store.keys[:]),
+            lambda: damaged.keys[:],
+        ):
+            with contextlib.suppress(ArrayStoreError, OSError):
+                read()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=15)
+@given(jpegs=st.lists(damaged_jpegs(largest=64), min_size=1, max_size=6))
+def test_any_damaged_jpeg_gives_an_error_or_pixels(tmp_path_factory, jpegs):
+    root = tmp_path_factory.mktemp("hostile")
+    folder = root / "bioscan5m/images/cropped_256/val"
+    folder.mkdir(parents=True)
+    for number, jpeg in enumerate(jpegs):
+        (folder / f"HOSTI{number:03d}-20.jpg").write_bytes(jpeg)
+    arraystore.ingest([root / "bioscan5m/images/cropped_256"], root / "store.zarr")
+    with arraystore.open(root / "store.zarr") as store:
+        assert len(store) == len(jpegs)
+        for number, jpeg in enumerate(jpegs):
+            key = f"HOSTI{number:03d}-20"
+            for read in (lambda key: store[key], lambda key: store.crops([key], 16)[0]):
+                try:
+                    pixels = read(key)
+                except (ArrayStoreError, OSError):
+                    continue
+                assert isinstance(pixels, np.ndarray)
+                assert pixels.shape[2] == 3
+            if jpeg:
+                assert store.jpeg(key) == jpeg
