@@ -27,6 +27,7 @@ pub mod shard;
 pub mod source;
 pub mod status;
 pub mod strings;
+pub mod table;
 pub mod zip;
 
 pub use error::{Error, Result};

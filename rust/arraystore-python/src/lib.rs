@@ -9,6 +9,7 @@ mod ingest;
 mod pack;
 mod read;
 mod strings;
+mod table;
 mod watch;
 
 use pyo3::prelude::*;
@@ -30,6 +31,8 @@ mod _core {
     use super::pack::{PackResult, file_crc32c, pack_records, write_sharded};
     #[pymodule_export]
     use super::strings::Strings;
+    #[pymodule_export]
+    use super::table::{Table, read_table};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
