@@ -31,9 +31,12 @@ def in_example_folder(example_folder: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
-def _docstrings_run_in_example_folder(request: pytest.FixtureRequest) -> None:
+def _docstring_runs_in_example_folder(request: pytest.FixtureRequest) -> None:
+    """Make the folder only for docstrings that open something in it."""
     if isinstance(request.node, pytest.DoctestItem):
-        request.getfixturevalue("in_example_folder")
+        source = "".join(example.source for example in request.node.dtest.examples)
+        if "cropped_256.zarr" in source:
+            request.getfixturevalue("in_example_folder")
 
 
 # ```python blocks are run, one after another within a file; blocks of other languages are not.

@@ -15,8 +15,6 @@ def main(groups: list[str]) -> None:
     for group in groups:
         if group == "build":
             wanted.update(project["build-system"]["requires"])
-            # turbojpeg-sys builds libjpeg-turbo with it; the wheel saves the user an installation.
-            wanted.add("cmake")
         else:
             wanted.update(project["project"]["optional-dependencies"][group])
     print("\n".join(sorted(wanted)))

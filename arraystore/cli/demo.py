@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import arraystore
-from arraystore.cli.contact_sheet import draw_contact_sheet
-from arraystore.testing import make_bioscan5m
-from arraystore.testing.insects import require_pillow
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = ["add_parser", "run"]
 
@@ -25,12 +25,9 @@ examples:
 
 _DRAWN_IMAGES = 400
 # Larger packages are measured on a sample of this size.
-_MEASURED_IMAGES = 2_000
-_BATCH_ROWS = 256
+_MEASURED_IMAGES = 800
 _CROP = 224
 _SHEET_ROWS, _SHEET_COLUMNS = 4, 7
-# A speed is the best of some rounds within this time.
-_MEASURED_S = 0.7
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -71,6 +68,10 @@ def run(arguments: argparse.Namespace) -> int:
     int
         0, or 1 if something does not agree.
     """
+    # Imported here, as in the other steps: the parser of all commands loads this module, and should load no more.
+    from arraystore.cli.speeds import decodable_rows, measure
+    from arraystore.testing.insects import require_pillow
+
     require_pillow()
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -80,16 +81,23 @@ def run(arguments: argparse.Namespace) -> int:
     if not _verify(path):
         return 1
     with arraystore.open(path) as store:
-        agrees = _measure(store)
-        _draw(store, sheet)
-        _say_next(store, path)
-    return 0 if agrees else 1
+        rows = decodable_rows(store, _MEASURED_IMAGES)
+        if not len(rows):
+            _say("reading", "there is no image that could be decoded")
+            return 1
+        speeds = measure(store, rows, size=_CROP)
+        print(f"\n{speeds}\n")
+        _draw(store, rows, sheet)
+        _say_next(store, store.keys[int(rows[0])])
+    return 0 if speeds.largest_difference <= 1 else 1
 
 
 def _prepare_source(source: str | None, out: Path) -> tuple[list[Path], Path | None]:
     if source is not None:
         _say("package", source)
         return [Path(source)], None
+    from arraystore.testing import make_bioscan5m
+
     begun = time.perf_counter()
     package = make_bioscan5m(out / "demo-source", _DRAWN_IMAGES)
     nbytes = sum(map(len, package.jpegs["cropped_256"].values()))
@@ -114,70 +122,11 @@ def _verify(path: Path) -> bool:
     return bool(report.ok)
 
 
-def _measure(store: arraystore.Store) -> bool:
-    import numpy as np
-
-    # Rows of images that can be decoded, in random order: what training reads.
-    rows = np.random.default_rng(0).permutation(np.flatnonzero(store.status == 0))[:_MEASURED_IMAGES]
-    batches = [rows[start : start + _BATCH_ROWS] for start in range(0, len(rows), _BATCH_ROWS)]
-    jpegs = store.jpeg(rows)
-    every_core = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-    def crops(threads: int) -> None:
-        for epoch, batch in enumerate(batches):
-            store.crops(batch, _CROP, flip=0.5, epoch=epoch, threads=threads)
-
-    drawn = store.crops(rows, _CROP, flip=0.5, return_boxes=True)
-    with_pillow = _timed(lambda: [_pillow_crop(*each) for each in zip(jpegs, drawn.boxes, drawn.flips, strict=True)])
-    speeds = [
-        ("original bytes", 1, _speed(lambda: [store.jpeg(batch) for batch in batches], len(rows))),
-        ("whole images", 1, _speed(lambda: [store.read(batch, threads=1) for batch in batches], len(rows))),
-        (f"random crops, {_CROP}x{_CROP}", 1, _speed(lambda: crops(1), len(rows))),
-        ("the same", every_core, _speed(lambda: crops(every_core), len(rows))),
-        ("the same crops with Pillow", 1, len(rows) / with_pillow[1]),
-    ]
-    print(f"\n  reading in random order {'threads':>18} {'images/s':>11}")
-    for what, threads, speed in speeds:
-        ratio = f"{speed * with_pillow[1] / len(rows):8.1f} x Pillow" if "crops," in what or what == "the same" else ""
-        print(f"    {what:<31} {threads:>9} {speed:>11,.0f}{ratio}")
-    difference = int(np.abs(np.stack(with_pillow[0]).astype(np.int16) - drawn.pixels).max())
-    print(f"    {'largest difference to Pillow':<31} {'':>9} {difference:>8} of 255\n")
-    return difference <= 1
-
-
-def _pillow_crop(jpeg: bytes, box: Any, flip: bool) -> Any:
-    """Cut, resize and mirror one crop as torchvision does on top of Pillow."""
-    import io
-
-    import numpy as np
-
-    image_module = require_pillow()
-    top, left, height, width = box.tolist()
-    picture = image_module.open(io.BytesIO(jpeg)).convert("RGB").crop((left, top, left + width, top + height))
-    picture = picture.resize((_CROP, _CROP), image_module.Resampling.BILINEAR)
-    return np.asarray(picture.transpose(image_module.Transpose.FLIP_LEFT_RIGHT) if flip else picture)
-
-
-def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    begun = time.perf_counter()
-    result = work()
-    return result, time.perf_counter() - begun
-
-
-def _speed(work: Callable[[], Any], count: int) -> float:
-    """Return items a second, in the best of some rounds."""
-    rounds = [_timed(work)[1]]
-    while sum(rounds) < _MEASURED_S:
-        rounds.append(_timed(work)[1])
-    return count / min(rounds)
-
-
-def _draw(store: arraystore.Store, path: Path) -> None:
-    import numpy as np
+def _draw(store: arraystore.Store, decodable: npt.NDArray[np.int64], path: Path) -> None:
+    from arraystore.cli.contact_sheet import draw_contact_sheet
 
     begun = time.perf_counter()
-    sound = np.flatnonzero(store.status == 0)
-    rows = np.sort(np.random.default_rng(1).permutation(sound)[: _SHEET_ROWS * _SHEET_COLUMNS])
+    rows = decodable[: _SHEET_ROWS * _SHEET_COLUMNS]
     crops = store.crops(rows, _CROP, scale=(0.35, 1.0), flip=0.5, seed=1)
     orders = store.columns.get("order")
     captions = [
@@ -189,19 +138,18 @@ def _draw(store: arraystore.Store, path: Path) -> None:
     _say("picture", f"{len(rows)} crops with their keys in {path}", time.perf_counter() - begun)
 
 
-def _say_next(store: arraystore.Store, path: Path) -> None:
-    key = store.keys[0]
-    print(f"""
-  next, in Python:
-
-    import arraystore
-    store = arraystore.open("{path}")
-    store["{key}"]                           # its pixels, (height, width, 3)
-    store.crops(range(64), 224, flip=0.5, epoch=0)     # a batch, (64, 224, 224, 3)
-    store.select(split="train").columns.to_pandas()    # its metadata
-    store.info()
-
-  and at the prompt: arraystore info {path}; arraystore --help""")
+def _say_next(store: arraystore.Store, key: str) -> None:
+    path = store.path
+    lines = [
+        (f'store["{key}"]', "its pixels, (height, width, 3)"),
+        ("store.crops(range(64), 224, flip=0.5, epoch=0)", "a batch, (64, 224, 224, 3)"),
+        ('store.select(split="train").columns.to_pandas()', "metadata of a part"),
+        ("store.info()", "what there is"),
+    ]
+    print(f'\n  next, in Python:\n\n    import arraystore\n    store = arraystore.open("{path}")')
+    for code, comment in lines:
+        print(f"    {code:<49} # {comment}")
+    print(f"\n  and at the prompt: arraystore info {path}; arraystore --help")
 
 
 def _say(step: str, text: str, elapsed_s: float | None = None) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
-import sys
 from typing import Any
 
 import arraystore
@@ -88,10 +86,6 @@ def run(arguments: argparse.Namespace) -> int:
     int
         0, or 3 if it finished with troubles.
     """
-    if not arguments.quiet:
-        # Notices such as which table was found; to where progress goes too.
-        logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="arraystore: %(message)s")
-        logging.getLogger("arraystore").setLevel(logging.INFO)
     report = arraystore.ingest(
         arguments.sources,
         arguments.output,

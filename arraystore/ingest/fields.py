@@ -180,7 +180,7 @@ def _write_arrays(store: Path, group: str, arrays: Mapping[str, npt.NDArray[Any]
             shard_nbytes=form.shard_nbytes,
             chunk_nbytes=form.chunk_nbytes,
         )
-        checksums |= {Path(path).relative_to(store).as_posix(): checksum for path, checksum in written}
+        checksums |= {f"{group}/{name}/{CHUNKS}/{shard}": checksum for shard, checksum in written}
     return checksums
 
 

@@ -96,8 +96,10 @@ class IngestReport:
 
     def __str__(self) -> str:
         lines = [self._headline()]
-        if self.metadata is None and self.state != "complete":
+        if self.metadata is None:
             lines.append("  no metadata table: the only columns are what the paths tell")
+        else:
+            lines.append(f"  metadata from {self.metadata}")
         if self.rows_left_out:
             lines.append(f"  {self.rows_left_out:,} rows of the table without an image were left out")
         lines += [f"  {count:,} {_LABELS.get(kind, 'images ' + kind)}" for kind, count in self.troubles.items()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from arraystore.ingest.progress import Progress, make_progress
 from arraystore.ingest.report import IngestReport
 from arraystore.ingest.troubles import find_troubles, write_troubles
 from arraystore.ingest.workdir import Job, remove_workdir, work_on
+from arraystore.ingest.workers import thread_count
 from arraystore.sources.archive import column, scan_sources
 from arraystore.sources.base import ImageSet, Source
 from arraystore.sources.bioscan5m import Bioscan5M
@@ -33,8 +33,6 @@ PathLike: TypeAlias = str | os.PathLike[str]
 Check = Literal["header", "pixels"]
 
 _IMAGE = "image"
-
-_logger = logging.getLogger(__name__)
 
 
 def ingest(
@@ -106,6 +104,7 @@ def ingest(
     start = time.perf_counter()
     _check_choice("check", check, get_args(Check))
     _check_choice("rows", rows, get_args(Rows))
+    threads = thread_count(workers)
     paths = [Path(source)] if isinstance(source, str | os.PathLike) else [Path(each) for each in source]
     target = Path(store).absolute()
     _check_outside(target, paths)
@@ -115,8 +114,6 @@ def ingest(
         members = scan_sources(paths, progress=advance)
     images = layout.images(members, package=package)
     table = Path(metadata) if metadata is not None else layout.find_table(paths)
-    if metadata is None and table is not None:
-        _logger.info("metadata table found at %s", table)
     options = {"package": images.package, "rows": rows, "check": check, "shard_nbytes": shard_nbytes}
     job = Job(
         tuple(path.name for path in paths),
@@ -126,7 +123,7 @@ def ingest(
     )
     with work_on(target, job, overwrite=overwrite) as state:
         if state != "complete":
-            run = _Run(layout, images, table, job, target, Packing(target, job.fingerprint, _threads(workers)), shown)
+            run = _Run(layout, images, table, job, target, Packing(target, job.fingerprint, threads), shown)
             run.all_steps()
     return _report(target, state=state, seconds=time.perf_counter() - start, metadata=table)
 
@@ -278,9 +275,3 @@ def _check_outside(store: Path, sources: Sequence[Path]) -> None:
     for source in sources:
         if store.is_relative_to(source.absolute()):
             raise SourceError(f"{store} lies inside of the source {source}: choose a place outside", "store-in-source")
-
-
-def _threads(workers: int | None) -> int:
-    if workers is not None and workers < 1:
-        raise InvalidRequestError(f"workers {workers}: expected at least 1")
-    return workers or len(os.sched_getaffinity(0))

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arraystore.errors import ArrayStoreError, InvalidRequestError
+from arraystore.errors import ArrayStoreError
 from arraystore.format.arrays import ArrayForm
 from arraystore.format.zarr import DOCUMENT, KEY, Layout, open_layout, store_files
 from arraystore.ingest.progress import Progress, make_progress
+from arraystore.ingest.workers import thread_count
 
 if TYPE_CHECKING:
     from arraystore._core import Field, Keys
@@ -120,8 +121,7 @@ def verify(path: str | os.PathLike[str], *, workers: int | None = None, progress
     UnfinishedStoreError, FormatError
         If it is not a finished store of a known format.
     """
-    if workers is not None and workers < 1:
-        raise InvalidRequestError(f"workers {workers}: expected at least 1")
+    threads = thread_count(workers)
     layout = open_layout(path)
     shown = make_progress(progress)
     files = store_files(layout.path)
@@ -130,7 +130,7 @@ def verify(path: str | os.PathLike[str], *, workers: int | None = None, progress
         *_check_structure(layout, files),
         *_check_documents(layout),
         *_check_files(layout, shown),
-        *_check_records(layout, workers or len(os.sched_getaffinity(0)), shown),
+        *_check_records(layout, threads, shown),
     ]
     return VerifyReport(layout.path, layout.spec.n, len(files) + 1, nbytes, tuple(problems))
 

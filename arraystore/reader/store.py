@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from types import TracebackType
 
 from arraystore.errors import InvalidRequestError
@@ -29,6 +30,11 @@ class Store(Records):
         store.crops(range(64), size=224, flip=0.5, seed=0, epoch=3)  # (64, 224, 224, 3)
         store.select(split="train", order="Diptera") # a view with the same methods
     """
+
+    @property
+    def path(self) -> Path:
+        """Directory of the store, absolute."""
+        return self.handle.path
 
     def __enter__(self) -> Store:
         return self

@@ -33,7 +33,7 @@ def column(buffer: Buffer, dtype: type[Number]) -> npt.NDArray[Number]:
     ndarray
         Read-only.
     """
-    view = memoryview(buffer)
+    view = memoryview(buffer).toreadonly()
     # NumPy refuses a buffer of no bytes.
     return np.frombuffer(view, dtype=dtype) if view.nbytes else np.empty(0, dtype=dtype)
 

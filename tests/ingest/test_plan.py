@@ -17,14 +17,16 @@ from arraystore.sources.tables import BIOSCAN5M_COLUMNS, read_metadata
 KEYS = [f"K-{i}" for i in range(12)]
 
 
-def plan_of(directory, images, rows, *, splits=None, **options):
+def plan_of(directory, images, table_keys, *, splits=None, **options):
     """Plan an archive with these images and a table with these rows."""
     archive, table = directory / "a.zip", directory / "m.csv"
     with zipfile.ZipFile(archive, "w") as file:
         for key, jpeg in images:
             file.writestr(f"cropped_256/val/{key}.jpg", jpeg)
     with table.open("w", newline="") as file:
-        csv.writer(file).writerows([["processid", "split"], *([key, (splits or {}).get(key, "val")] for key in rows)])
+        csv.writer(file).writerows(
+            [["processid", "split"], *([key, (splits or {}).get(key, "val")] for key in table_keys)]
+        )
     found = Bioscan5M().images(scan_sources([archive]))
     metadata = read_metadata(table, BIOSCAN5M_COLUMNS, key="processid", spill=directory / "spill")
     return make_plan(found, metadata, **options)

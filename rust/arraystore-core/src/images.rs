@@ -5,7 +5,7 @@ use crate::crop::{Crop, CropBox, Policy, Size, choose};
 use crate::error::{Error, Result};
 use crate::field::{Field, ReadOptions};
 use crate::jpeg::{Problem, RGB_CHANNELS, RGBX_CHANNELS, pixel_nbytes};
-use crate::output::{Axes, NormaliseTable, Target, write_rows};
+use crate::output::{Axes, NormaliseTable, RowWriter, Target};
 use crate::pixel_memory::PixelMemory;
 use crate::random::RandomKey;
 use crate::source::begin_call;
@@ -192,14 +192,16 @@ impl Field {
             let decoded = decoder.decode_region(jpeg, RGBX_CHANNELS, choice);
             let (region, cut, flip) =
                 decoded.map_err(|problem| outside.take().unwrap_or_else(|| self.undecodable(row, problem)))?;
+            let mut writer = RowWriter::new(target, crops.axes, crops.size);
             if cut.size == crops.size {
-                write_rows(target, crops.axes, cut.size, region.rows(cut), RGBX_CHANNELS, flip);
+                region
+                    .rows(cut)
+                    .enumerate()
+                    .for_each(|(y, pixels)| writer.write(y, pixels, flip));
             } else {
-                let pixels = resize
-                    .resize(region, cut, crops.size)
-                    .map_err(|problem| self.undecodable(row, problem))?;
-                let rows = pixels.chunks_exact(crops.size.width as usize * RGBX_CHANNELS);
-                write_rows(target, crops.axes, crops.size, rows, RGBX_CHANNELS, flip);
+                resize.resize(region, cut, crops.size, flip, |y, pixels| {
+                    writer.write(y, pixels, false);
+                });
             }
             Ok(Crop { cut, flip })
         })

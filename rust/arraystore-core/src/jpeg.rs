@@ -21,7 +21,7 @@ pub type Problem = String;
 /// Interleaved 8-bit pixels that hold at least the wanted box of an image.
 #[derive(Debug, Clone, Copy)]
 pub struct Region<'a> {
-    /// `size.height * size.width * channels` bytes.
+    /// `size.height * size.width * channels` bytes, and some more without meaning, for kernels that read in large steps.
     pub pixels: &'a [u8],
     /// What part of the image they are.
     pub area: CropBox,

@@ -1,6 +1,7 @@
 //! The last stage of a batch: rows of pixels to their place in the caller's array, mirrored and normalised on the way.
 
 use crate::crop::Size;
+use crate::jpeg::RGBX_CHANNELS;
 
 /// Turns a byte into a normalised float: one value for each channel and byte, as `(byte / 255 - mean) / std`.
 pub type NormaliseTable = [[f32; 256]; 3];
@@ -38,71 +39,73 @@ pub enum Axes {
     ChannelsFirst,
 }
 
-/// Writes all rows of an image of `size`; `channels` is 3, or 4 with a fourth byte to be ignored.
-pub fn write_rows<'r>(
-    target: Target<'_>,
+/// Writes the rows of one image, one at a time.
+pub struct RowWriter<'a> {
+    target: Target<'a>,
     axes: Axes,
     size: Size,
-    rows: impl Iterator<Item = &'r [u8]>,
-    channels: usize,
-    flip: bool,
-) {
-    match target {
-        Target::Bytes(out) => write_as(out, axes, size, rows, channels, flip, |_, byte| byte),
-        Target::Floats(out, table) => write_as(out, axes, size, rows, channels, flip, |channel, byte| {
-            table[channel][usize::from(byte)]
-        }),
+}
+
+impl<'a> RowWriter<'a> {
+    /// For an image of `size`, whose `target` has as many values.
+    #[must_use]
+    pub fn new(target: Target<'a>, axes: Axes, size: Size) -> Self {
+        Self { target, axes, size }
+    }
+
+    /// Writes row `y` of RGBX pixels, mirrored if `flip`.
+    pub fn write(&mut self, y: usize, pixels: &[u8], flip: bool) {
+        let (axes, size) = (self.axes, self.size);
+        match &mut self.target {
+            Target::Bytes(out) => write_row(out, axes, size, y, pixels, flip, |_, byte| byte),
+            Target::Floats(out, table) => {
+                write_row(out, axes, size, y, pixels, flip, |channel, byte| {
+                    table[channel][usize::from(byte)]
+                });
+            }
+        }
     }
 }
 
-fn write_as<'r, T: Copy>(
+fn write_row<T: Copy>(
     out: &mut [T],
     axes: Axes,
     size: Size,
-    rows: impl Iterator<Item = &'r [u8]>,
-    channels: usize,
+    y: usize,
+    pixels: &[u8],
     flip: bool,
     convert: impl Fn(usize, u8) -> T,
 ) {
     let width = size.width as usize;
+    let from = pixels.chunks_exact(RGBX_CHANNELS);
     match axes {
         Axes::ChannelsLast => {
-            for (line, row) in out.chunks_exact_mut(width * 3).zip(rows) {
-                let pixels = line.chunks_exact_mut(3);
-                let from = row.chunks_exact(channels);
-                if flip {
-                    pixels
-                        .rev()
-                        .zip(from)
-                        .for_each(|(to, from)| copy_pixel(to, from, &convert));
-                } else {
-                    pixels.zip(from).for_each(|(to, from)| copy_pixel(to, from, &convert));
-                }
+            let line = out[y * width * 3..(y + 1) * width * 3].chunks_exact_mut(3);
+            if flip {
+                line.rev()
+                    .zip(from)
+                    .for_each(|(to, from)| write_pixel(to, from, &convert));
+            } else {
+                line.zip(from).for_each(|(to, from)| write_pixel(to, from, &convert));
             }
         }
         Axes::ChannelsFirst => {
-            let (red, rest) = out.split_at_mut(width * size.height as usize);
-            let (green, blue) = rest.split_at_mut(width * size.height as usize);
-            let lines = red
-                .chunks_exact_mut(width)
-                .zip(green.chunks_exact_mut(width))
-                .zip(blue.chunks_exact_mut(width));
-            for (((red, green), blue), row) in lines.zip(rows) {
-                for (channel, line) in [red, green, blue].into_iter().enumerate() {
-                    let from = row.chunks_exact(channels).map(|pixel| convert(channel, pixel[channel]));
-                    if flip {
-                        line.iter_mut().rev().zip(from).for_each(|(to, value)| *to = value);
-                    } else {
-                        line.iter_mut().zip(from).for_each(|(to, value)| *to = value);
-                    }
+            let plane = width * size.height as usize;
+            for (channel, plane) in out.chunks_exact_mut(plane).enumerate().take(3) {
+                let line = plane[y * width..(y + 1) * width].iter_mut();
+                let from = from.clone().map(|pixel| convert(channel, pixel[channel]));
+                if flip {
+                    line.rev().zip(from).for_each(|(to, value)| *to = value);
+                } else {
+                    line.zip(from).for_each(|(to, value)| *to = value);
                 }
             }
         }
     }
 }
 
-fn copy_pixel<T: Copy>(to: &mut [T], from: &[u8], convert: &impl Fn(usize, u8) -> T) {
-    if let ([red, green, blue], [r, g, b, ..]) = (to, from) {
+fn write_pixel<T: Copy>(to: &mut [T], from: &[u8], convert: &impl Fn(usize, u8) -> T) {
+    if let ([red, green, blue], [r, g, b, _]) = (to, from) {
         (*red, *green, *blue) = (convert(0, *r), convert(1, *g), convert(2, *b));
     }
 }
@@ -112,17 +115,23 @@ mod tests {
     use super::*;
 
     const SIZE: Size = Size { height: 2, width: 2 };
-    const PIXELS: [u8; 12] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+    const PIXELS: [u8; 16] = [1, 2, 3, 99, 4, 5, 6, 99, 7, 8, 9, 99, 10, 11, 12, 99];
 
     fn written(axes: Axes, flip: bool) -> Vec<u8> {
         let mut out = vec![0; 12];
-        write_rows(Target::Bytes(&mut out), axes, SIZE, PIXELS.chunks(6), 3, flip);
+        let mut writer = RowWriter::new(Target::Bytes(&mut out), axes, SIZE);
+        for (y, row) in PIXELS.chunks(8).enumerate() {
+            writer.write(y, row, flip);
+        }
         out
     }
 
     #[test]
     fn channels_and_columns_go_where_they_belong() {
-        assert_eq!(written(Axes::ChannelsLast, false), PIXELS);
+        assert_eq!(
+            written(Axes::ChannelsLast, false),
+            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
+        );
         assert_eq!(
             written(Axes::ChannelsLast, true),
             [4, 5, 6, 1, 2, 3, 10, 11, 12, 7, 8, 9]
@@ -142,15 +151,8 @@ mod tests {
         let table = normalise_table([0.0, 0.5, 1.0], [1.0, 0.5, 2.0]);
         let mut out = [0.0; 3];
         let size = Size { height: 1, width: 1 };
-        let rows = std::iter::once(&[255, 255, 0, 99][..]);
-        write_rows(
-            Target::Floats(&mut out, &table),
-            Axes::ChannelsFirst,
-            size,
-            rows,
-            4,
-            false,
-        );
+        let mut writer = RowWriter::new(Target::Floats(&mut out, &table), Axes::ChannelsFirst, size);
+        writer.write(0, &[255, 255, 0, 99], false);
         assert!(
             out.iter()
                 .zip([1.0, 1.0, -0.5])

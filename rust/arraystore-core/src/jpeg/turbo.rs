@@ -11,6 +11,7 @@ use turbojpeg_sys as sys;
 use super::{Problem, RGB_CHANNELS, RGBX_CHANNELS, Region, pixel_nbytes, tables};
 use crate::crop::{CropBox, Size};
 use crate::error::{Error, Result};
+use crate::resize::ROW_PADDING_NBYTES;
 
 /// Columns and rows of context that fancy upsampling looks at beyond a pixel, and the same again for safety.
 const MARGIN: u32 = 2;
@@ -143,14 +144,14 @@ impl Decoder {
         let area = area_to_decode(header, wanted);
         let mut pixels = std::mem::take(&mut self.region);
         let nbytes = pixel_nbytes(area.size, channels);
-        if pixels.len() < nbytes {
-            pixels.resize(nbytes, 0);
+        if pixels.len() < nbytes + ROW_PADDING_NBYTES {
+            pixels.resize(nbytes + ROW_PADDING_NBYTES, 0);
         }
         let outcome = self.pixels(jpeg, header, area, channels, &mut pixels[..nbytes]);
         self.region = pixels;
         outcome?;
         let region = Region {
-            pixels: &self.region[..nbytes],
+            pixels: &self.region[..nbytes + ROW_PADDING_NBYTES],
             area,
             channels,
         };

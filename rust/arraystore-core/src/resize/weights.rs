@@ -1,0 +1,97 @@
+//! The weights of one axis of a resize.
+
+use super::WEIGHT_BITS;
+
+/// For each output position, the first source position and the weights from there on, in fixed point.
+///
+/// All positions have the same number of taps, an even one; those that are not needed weigh nothing. They reach at most
+/// one position behind the last of the source, and that one weighs nothing.
+#[derive(Debug, Default)]
+pub(super) struct Weights {
+    first: Vec<u32>,
+    values: Vec<i16>,
+    taps: usize,
+    source: usize,
+    exact: Vec<f64>,
+}
+
+impl Weights {
+    /// Computes the weights from `source` to `target` positions, in reverse order if `mirrored`.
+    pub(super) fn compute(&mut self, source: u32, target: u32, mirrored: bool) {
+        let scale = f64::from(source) / f64::from(target);
+        let support = scale.max(1.0);
+        self.source = source as usize;
+        self.taps = (as_index(support.ceil()) * 2 + 1).min(self.source).next_multiple_of(2);
+        self.first.clear();
+        self.values.clear();
+        for at in 0..target {
+            let at = if mirrored { target - 1 - at } else { at };
+            let centre = (f64::from(at) + 0.5) * scale;
+            let first = as_index(centre - support + 0.5);
+            let last = as_index(centre + support + 0.5).min(self.source);
+            self.push(first, last, centre, support);
+        }
+    }
+
+    fn push(&mut self, first: usize, last: usize, centre: f64, support: f64) {
+        self.exact.clear();
+        #[expect(clippy::cast_precision_loss, reason = "a position fits exactly")]
+        let weight = |tap: usize| 1.0 - ((tap as f64 + 0.5 - centre) / support).abs();
+        self.exact
+            .extend((first..last).map(weight).map(|weight| weight.max(0.0)));
+        let sum: f64 = self.exact.iter().sum();
+        let one = f64::from(1_i32 << WEIGHT_BITS);
+        // Moved left where the taps would reach behind the end.
+        let moved = first.min(self.source.saturating_sub(self.taps));
+        let begin = self.values.len();
+        self.values.resize(begin + first - moved, 0);
+        let start = self.values.len();
+        let (mut total, mut heaviest) = (0, start);
+        for &weight in &self.exact {
+            #[expect(clippy::cast_possible_truncation, reason = "between 0 and 1 << 14")]
+            let rounded = (weight / sum * one).round_ties_even() as i16;
+            if rounded > self.values.get(heaviest).copied().unwrap_or(-1) {
+                heaviest = self.values.len();
+            }
+            total += rounded;
+            self.values.push(rounded);
+        }
+        // So that one colour stays that colour.
+        if let Some(weight) = self.values.get_mut(heaviest) {
+            *weight += (1 << WEIGHT_BITS) - total;
+        }
+        self.values.resize(begin + self.taps, 0);
+        self.first.push(u32::try_from(moved).unwrap_or(0));
+    }
+
+    /// Number of output positions.
+    pub(super) fn len(&self) -> usize {
+        self.first.len()
+    }
+
+    /// Taps of each output position.
+    pub(super) fn taps(&self) -> usize {
+        self.taps
+    }
+
+    /// The first source position of output `at`, and the weights of those that exist.
+    pub(super) fn at(&self, at: usize) -> (usize, &[i16]) {
+        let first = self.first[at] as usize;
+        let count = self.taps.min(self.source - first);
+        (first, &self.values[at * self.taps..][..count])
+    }
+
+    /// The first source positions, and all weights: `taps` for each.
+    pub(super) fn parts(&self) -> (&[u32], &[i16]) {
+        (&self.first, &self.values)
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "float casts saturate at zero"
+)]
+fn as_index(value: f64) -> usize {
+    value as usize
+}

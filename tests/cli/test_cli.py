@@ -1,0 +1,153 @@
+"""The command line as a user meets it: output, files, exit codes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from arraystore.cli import main
+from arraystore.testing import make_bioscan5m
+
+COMMANDS = ["ingest", "info", "get", "verify", "demo"]
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    return make_bioscan5m(tmp_path_factory.mktemp("package"), n=24, distinct=4)
+
+
+@pytest.fixture(scope="module")
+def store(package, tmp_path_factory):
+    path = tmp_path_factory.mktemp("store") / "cropped_256.zarr"
+    assert main(["ingest", *map(str, package.sources()), "-o", str(path), "--quiet"]) == 0
+    return path
+
+
+def failure(arguments, capsys) -> str:
+    assert main(list(map(str, arguments))) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("arraystore: error: ")
+    assert "Traceback" not in captured.err
+    return captured.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_examples(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    assert f"arraystore {command}" in capsys.readouterr().out.split("examples:")[1]
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["ingest", "x"], ["ingest", "x", "-o", "y", "--check", "smell"]])
+def test_wrong_usage_is_exit_code_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: arraystore" in capsys.readouterr().err
+
+
+def test_python_m_runs_the_command():
+    done = subprocess.run([sys.executable, "-m", "arraystore", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("arraystore ")
+
+
+def test_ingest_prints_a_summary_and_plain_progress(package, tmp_path, capsys):
+    assert main(["ingest", *map(str, package.sources()), "-o", str(tmp_path / "s.zarr")]) == 0
+    captured = capsys.readouterr()
+    assert "24 images of cropped_256" in captured.out
+    assert "images/s" in captured.out
+    assert "images: 24 of 24 images" in captured.err
+    assert f"metadata from {package.metadata}" in captured.out
+    assert main(["ingest", *map(str, package.sources()), "-o", str(tmp_path / "s.zarr")]) == 0
+    assert "complete already" in capsys.readouterr().out
+
+
+def test_quiet_ingest_prints_the_summary_alone(package, tmp_path, capsys):
+    assert main(["ingest", *map(str, package.sources()), "-o", str(tmp_path / "s.zarr"), "--quiet"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert "24 images" in captured.out
+
+
+def test_troubles_are_exit_code_3_and_json_tells_them(package, tmp_path, capsys):
+    source = tmp_path / "cropped_256/val"
+    source.mkdir(parents=True)
+    (source / "A-1.jpg").write_bytes(b"no jpeg")
+    arguments = ["ingest", str(source), "-o", str(tmp_path / "s.zarr"), "--json", "--quiet"]
+    for state in ("new", "complete"):
+        assert main(arguments) == 3
+        report = json.loads(capsys.readouterr().out)
+        assert report["troubles"] == {"not-a-jpeg": 1}
+        assert report["state"] == state
+        assert Path(report["troubles_path"]).read_text().startswith("kind,key,row,source,detail\nnot-a-jpeg,A-1,0,")
+
+
+def test_info_tells_package_splits_and_status(store, capsys):
+    assert main(["info", str(store)]) == 0
+    text = capsys.readouterr().out
+    for part in ["cropped_256", "24", "sound", "pretrain", "format 1"]:
+        assert part in text
+    assert main(["info", str(store), "--json"]) == 0
+    info = json.loads(capsys.readouterr().out)
+    assert (info["records"], info["package"], sum(info["splits"].values())) == (24, "cropped_256", 24)
+
+
+def test_get_writes_the_original_bytes(store, package, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    key = package.keys[5]
+    expected = package.jpegs["cropped_256"][key]
+    assert main(["get", str(store), key]) == 0
+    assert (tmp_path / f"{key}.jpg").read_bytes() == expected
+    assert main(["get", str(store), "5", "-o", "row.jpg"]) == 0
+    assert (tmp_path / "row.jpg").read_bytes() == expected
+    command = [sys.executable, "-m", "arraystore", "get", str(store), key, "-o", "-"]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == expected
+
+
+def test_get_of_an_unknown_key_or_row_names_it(store, capsys):
+    assert "NOPE-1" in failure(["get", store, "NOPE-1"], capsys)
+    assert "9999" in failure(["get", store, "9999"], capsys)
+
+
+def test_verify_says_whether_the_store_is_sound(store, tmp_path, capsys):
+    assert main(["verify", str(store), "--quiet"]) == 0
+    assert "is sound" in capsys.readouterr().out
+    (store / "stray").write_bytes(b"")
+    try:
+        assert main(["verify", str(store), "--quiet", "--json"]) == 1
+        report = json.loads(capsys.readouterr().out)
+        assert (report["ok"], report["problems"][0]["place"]) == (False, "stray")
+    finally:
+        (store / "stray").unlink()
+
+
+def test_errors_are_one_line(tmp_path, capsys):
+    assert "none.zarr" in failure(["info", tmp_path / "none.zarr"], capsys)
+    assert "none.zip" in failure(["ingest", tmp_path / "none.zip", "-o", tmp_path / "s.zarr"], capsys)
+    assert "not an arraystore" in failure(["verify", tmp_path], capsys)
+    (tmp_path / "u.zarr/.ingest").mkdir(parents=True)
+    assert "run the same ingest command again" in failure(["info", tmp_path / "u.zarr"], capsys)
+
+
+def test_debug_shows_the_traceback(tmp_path, monkeypatch):
+    monkeypatch.setenv("ARRAYSTORE_DEBUG", "1")
+    with pytest.raises(FileNotFoundError):
+        main(["info", str(tmp_path / "none.zarr")])
+
+
+def test_interruption_is_130_and_says_how_to_go_on(package, tmp_path, monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("arraystore.ingest.run.make_plan", interrupt)
+    assert main(["ingest", *map(str, package.sources()), "-o", str(tmp_path / "s.zarr"), "--quiet"]) == 130
+    assert capsys.readouterr().err.strip() == "arraystore: interrupted; run the same command again to finish"
+
+
+def test_command_line_starts_quickly():
+    code = "import sys, arraystore.cli; print(sorted({'numpy', 'zarr', 'pandas', 'tqdm'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,197 @@
+"""An ingest that is interrupted anywhere is finished by the same command, to the same bytes."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import arraystore
+from arraystore import _core
+from arraystore.errors import SourceChangedError, SourceError, UnfinishedStoreError
+from arraystore.ingest import run as run_module
+from arraystore.ingest import workdir
+from arraystore.testing import make_bioscan5m
+
+OPTIONS = {"shard_nbytes": 65_536}
+
+
+def files_of(path: Path) -> dict[str, bytes]:
+    return {file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
+class StoppedError(Exception):
+    """Not an error of ours, so that nothing can handle it."""
+
+
+def fail(*_, **__):
+    raise StoppedError
+
+
+@pytest.mark.parametrize(
+    ("module", "step"),
+    [
+        (_core, "read_table"),
+        (_core, "pack"),
+        (_core, "write_sharded"),
+        (run_module, "write_troubles"),
+        (run_module, "build_columns"),
+        (run_module, "write_columns"),
+        (_core, "file_crc32c"),
+        (run_module, "commit"),
+        (run_module, "remove_workdir"),
+    ],
+)
+def test_ingest_that_fails_in_any_step_is_finished_by_the_same_call(
+    package, store, tmp_path, monkeypatch, module, step
+):
+    path = tmp_path / "s.zarr"
+    with monkeypatch.context() as patch:
+        patch.setattr(module, step, fail)
+        with pytest.raises(StoppedError):
+            arraystore.ingest(package.sources(), path, **OPTIONS)
+    if step == "remove_workdir":
+        assert len(arraystore.open(path)) == 48
+    else:
+        with pytest.raises(UnfinishedStoreError, match="run the same ingest command again"):
+            arraystore.open(path)
+    arraystore.ingest(package.sources(), path, **OPTIONS)
+    assert files_of(path) == files_of(store)
+
+
+@pytest.mark.parametrize("last_call", [1, 2, 3])
+def test_fields_that_are_packed_are_not_packed_again(package, store, tmp_path, monkeypatch, last_call):
+    path, pack, results = tmp_path / "s.zarr", _core.pack, []
+
+    def interrupted(*arguments, **options):
+        if len(results) == last_call:
+            raise StoppedError
+        results.append(pack(*arguments, **options))
+        return results[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_core, "pack", interrupted)
+        if last_call < 3:
+            with pytest.raises(StoppedError):
+                arraystore.ingest(package.sources(), path, **OPTIONS)
+        else:
+            patch.setattr(run_module, "write_columns", fail)
+            with pytest.raises(StoppedError):
+                arraystore.ingest(package.sources(), path, **OPTIONS)
+    written = {file: file.stat().st_mtime_ns for file in path.glob("*/data/c/*")}
+    before, results, last_call = results, [], 9
+    monkeypatch.setattr(_core, "pack", interrupted)
+    arraystore.ingest(package.sources(), path, **OPTIONS)
+    for one, other in zip(before, results, strict=False):
+        assert (other.shards_written, other.shards_kept) == (0, one.shards_written)
+    assert {file: file.stat().st_mtime_ns for file in written} == written
+    assert files_of(path) == files_of(store)
+
+
+def test_exception_of_the_progress_stops_and_keeps_what_is_done(package, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_module, "make_progress", lambda _: Stopping())
+    with pytest.raises(KeyboardInterrupt):
+        arraystore.ingest(package.sources(), tmp_path / "s.zarr")
+    monkeypatch.undo()
+    assert arraystore.ingest(package.sources(), tmp_path / "s.zarr").state == "resumed"
+
+
+class Stopping:
+    """Ctrl-C, at the first sign of life of the images."""
+
+    def phase(self, label, *, total=None, unit="images"):
+        from contextlib import nullcontext
+
+        def advance(records, nbytes):
+            if label == "images":
+                raise KeyboardInterrupt
+
+        return nullcontext(advance)
+
+
+def command(package, path):
+    code = (
+        "import sys; from arraystore.ingest.run import ingest; ingest(sys.argv[1:-1], sys.argv[-1], shard_nbytes=65536)"
+    )
+    return [sys.executable, "-c", code, *map(str, package.sources()), str(path)]
+
+
+@pytest.mark.slow
+def test_ingest_that_is_killed_again_and_again_is_finished(package, store, tmp_path):
+    path = tmp_path / "s.zarr"
+    patience = random.Random(5)
+    limit_s = 0.25
+    for _ in range(60):
+        process = subprocess.Popen(command(package, path), stderr=subprocess.PIPE)
+        try:
+            _, error = process.communicate(timeout=limit_s + patience.random() * 0.1)
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            process.communicate()
+            limit_s *= 1.1
+        else:
+            assert process.returncode == 0, error.decode()
+            break
+    assert files_of(path) == files_of(store)
+    assert arraystore.verify(path).ok
+
+
+def test_changed_source_is_noticed_and_refused(tmp_path, monkeypatch):
+    package = make_bioscan5m(tmp_path, n=12, distinct=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "commit", fail)
+        with pytest.raises(StoppedError):
+            arraystore.ingest(package.sources(), tmp_path / "s.zarr")
+    image = next(package.images["cropped_256"].rglob("*.jpg"))
+    image.write_bytes(image.read_bytes() + b"\0")
+    with pytest.raises(SourceChangedError, match="changed since.*--overwrite"):
+        arraystore.ingest(package.sources(), tmp_path / "s.zarr")
+    assert arraystore.ingest(package.sources(), tmp_path / "s.zarr", overwrite=True).images == 12
+
+
+def test_other_options_are_noticed_and_refused(package, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "commit", fail)
+        with pytest.raises(StoppedError):
+            arraystore.ingest(package.sources(), tmp_path / "s.zarr")
+    with pytest.raises(SourceChangedError, match="options.*'rows': 'all'.*'rows': 'images'"):
+        arraystore.ingest(package.sources(), tmp_path / "s.zarr", rows="images")
+
+
+def test_second_ingest_into_the_same_store_is_refused(package, tmp_path):
+    path = tmp_path / "s.zarr"
+    job = workdir.Job(("a",), 1, None, {})
+    with workdir.work_on(path, job, overwrite=False) as state:
+        assert state == "new"
+        with pytest.raises(SourceError, match="another ingest"):
+            arraystore.ingest(package.sources(), path, overwrite=True)
+
+
+def test_removal_that_is_cut_short_is_taken_up_again(package, tmp_path, monkeypatch):
+    path = tmp_path / "s.zarr"
+    arraystore.ingest(package.sources(), path)
+    with monkeypatch.context() as patch:
+        patch.setattr(workdir.shutil, "rmtree", fail)
+        with pytest.raises(StoppedError):
+            arraystore.ingest(package.sources(), path, rows="images", overwrite=True)
+    with pytest.raises(UnfinishedStoreError):
+        arraystore.open(path)
+    assert arraystore.ingest(package.sources(), path, rows="images").records == 45
+    assert arraystore.verify(path).ok
+
+
+def test_full_disk_is_an_error_and_the_rest_follows(package, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device", "x")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_core, "write_sharded", full)
+        with pytest.raises(OSError, match="No space left"):
+            arraystore.ingest(package.sources(), tmp_path / "s.zarr")
+    start = time.perf_counter()
+    assert arraystore.ingest(package.sources(), tmp_path / "s.zarr").images == 45
+    assert time.perf_counter() - start < 30
