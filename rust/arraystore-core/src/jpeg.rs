@@ -3,6 +3,7 @@
 //! Pixels are those of libjpeg-turbo's defaults: accurate integer DCT and fancy upsampling. A crop is equal to the same
 //! box cut from the full decode. Grayscale becomes RGB; CMYK and YCCK become RGB as Pillow's `convert("RGB")` does.
 
+pub mod header;
 mod tables;
 mod turbo;
 

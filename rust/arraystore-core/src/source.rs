@@ -171,6 +171,12 @@ impl PlainFile {
     pub fn new(path: PathBuf) -> Self {
         Self { path }
     }
+
+    /// The path it was made with.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 impl ByteSource for PlainFile {

@@ -6,8 +6,10 @@ mod arguments;
 mod buffers;
 mod errors;
 mod ingest;
+mod pack;
 mod read;
 mod strings;
+mod table;
 mod watch;
 
 use pyo3::prelude::*;
@@ -26,7 +28,11 @@ mod _core {
     #[pymodule_export]
     use super::ingest::{Extents, Members, index_keys, match_keys, scan_sources};
     #[pymodule_export]
+    use super::pack::{PackResult, file_crc32c, pack_records, write_sharded};
+    #[pymodule_export]
     use super::strings::Strings;
+    #[pymodule_export]
+    use super::table::{Table, read_table};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -1,0 +1,184 @@
+//! Packing: records of any source, put one after another into shard files.
+//!
+//! A plan says where each record goes, so shards are written in any order and by several threads. A shard is written under a
+//! temporary name and synced; what was found out about its records is journalled and synced; then it gets its final name.
+//! So a shard with its final name is whole and has its journal, whatever happens, and the same call again keeps it.
+
+mod fetch;
+mod plan;
+mod workers;
+
+use std::path::PathBuf;
+
+use crate::batch::Context;
+use crate::error::{Error, Result};
+use crate::extent::Extents;
+use crate::journal::{self, Journal, Outcomes};
+use crate::jpeg::{RGB_CHANNELS, pixel_nbytes};
+use crate::progress::Progress;
+use crate::shard::{Sharding, sync_directory};
+use crate::status::Status;
+use plan::Plan;
+
+/// Decodes the pixels of a JPEG and says what is wrong with them.
+pub type DecodeCheck<'a> = &'a (dyn Fn(&[u8]) -> std::result::Result<(), String> + Sync);
+
+/// The usual [`DecodeCheck`]: decodes all pixels with libjpeg-turbo, and takes its warnings for errors.
+///
+/// # Errors
+///
+/// libjpeg-turbo's words.
+pub fn decodes(jpeg: &[u8]) -> std::result::Result<(), String> {
+    let mut context = Context::take().map_err(|error| error.to_string())?;
+    let Context { decoder, bytes, .. } = &mut context;
+    let outcome = decoder.decode(jpeg, |size| {
+        bytes.resize(pixel_nbytes(size, RGB_CHANNELS), 0);
+        bytes.as_mut_slice()
+    });
+    let problem = outcome.map(|_| ());
+    context.keep();
+    problem
+}
+
+/// What is done with each record besides its checksum.
+#[derive(Clone, Copy)]
+pub enum Check<'a> {
+    /// Nothing: it is text.
+    None,
+    /// Its JPEG markers are walked.
+    Header,
+    /// Its JPEG markers are walked, and what is sound is decoded.
+    Pixels(DecodeCheck<'a>),
+}
+
+impl Check<'_> {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Header => "header",
+            Self::Pixels(_) => "pixels",
+        }
+    }
+}
+
+/// Where the shards go, and how they are made.
+pub struct PackOptions<'a> {
+    /// Directory of the shard files `0`, `1` ...
+    pub directory: PathBuf,
+    /// Directory of the journals, one of the same name for each shard.
+    pub journal: PathBuf,
+    /// Length of the array.
+    pub total_nbytes: u64,
+    /// How the array is cut.
+    pub sharding: Sharding,
+    /// A number that differs between plans; places and lengths are mixed into it.
+    pub fingerprint: u64,
+    /// What is done with each record.
+    pub check: Check<'a>,
+    /// Number of threads, at least 1.
+    pub threads: usize,
+}
+
+/// What packing found out and did.
+#[derive(Debug, Default)]
+pub struct Packed {
+    /// One for each record.
+    pub outcomes: Outcomes,
+    /// Shards that this call wrote.
+    pub shards_written: u64,
+    /// Shards that an earlier call had finished.
+    pub shards_kept: u64,
+}
+
+/// Writes record `k` of `extents`, which has `nbytes[k]` bytes, to `place[k]` of a sharded array; gaps are zeros.
+///
+/// # Errors
+///
+/// [`Error::InvalidRequest`] if the plan is not one: places ascend, no two records overlap, none straddles two shards.
+/// [`Error::SourceChanged`] if a record is gone or has another length than planned, or if there are journals of another plan.
+/// [`Error::Io`] if a shard cannot be written or an archive not be read; finished shards stay, unfinished ones are removed.
+/// [`Error::Interrupted`] if `progress` was stopped. A single file that cannot be read is no error but a [`Status`].
+pub fn pack(
+    extents: &dyn Extents,
+    place: &[u64],
+    nbytes: &[u64],
+    options: &PackOptions<'_>,
+    progress: &Progress,
+) -> Result<Packed> {
+    let plan = Plan::new(extents, place, nbytes, options)?;
+    if plan.shards.is_empty() {
+        // No bytes at all, so no record has any.
+        let mut outcomes = Outcomes::default();
+        for _ in place {
+            outcomes.push_status(Status::Empty);
+        }
+        progress.advance(place.len() as u64, 0)?;
+        return Ok(Packed {
+            outcomes,
+            ..Packed::default()
+        });
+    }
+    for directory in [&options.directory, &options.journal] {
+        std::fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
+    }
+    let mut finished = Vec::new();
+    for shard in 0..plan.shards.len() {
+        let kept = kept(&plan, shard)?;
+        if let Some(outcomes) = &kept {
+            let nbytes = outcomes.nbytes.iter().map(|&nbytes| u64::from(nbytes)).sum();
+            progress.advance(outcomes.nbytes.len() as u64, nbytes)?;
+        }
+        finished.push(kept);
+    }
+    let shards_kept = finished.iter().flatten().count() as u64;
+    remove_unproven(&plan, &finished)?;
+    workers::write(&plan, &mut finished, progress)?;
+    let mut packed = Packed {
+        shards_written: finished.len() as u64 - shards_kept,
+        shards_kept,
+        ..Packed::default()
+    };
+    for outcomes in finished {
+        packed
+            .outcomes
+            .append(outcomes.ok_or_else(|| Error::Internal("a shard was not written".to_owned()))?);
+    }
+    Ok(packed)
+}
+
+/// The outcomes of a shard that an earlier call finished.
+fn kept(plan: &Plan<'_>, shard: usize) -> Result<Option<Outcomes>> {
+    let path = plan.journal_path(shard);
+    let Some(journal) = journal::read(&path)? else {
+        return Ok(None);
+    };
+    if journal.fingerprint != plan.fingerprint {
+        return Err(Error::SourceChanged {
+            place: path.display().to_string(),
+            problem: "this journal belongs to another plan: sources, options or the table are not the same".to_owned(),
+        });
+    }
+    let Journal { first, outcomes, .. } = journal;
+    let records = &plan.shards[shard];
+    let is_whole = std::fs::metadata(plan.shard_path(shard))
+        .is_ok_and(|metadata| metadata.is_file() && metadata.len() == plan.file_nbytes(shard));
+    let is_ours = first == records.start as u64 && outcomes.nbytes.len() == records.len();
+    Ok((is_whole && is_ours).then_some(outcomes))
+}
+
+/// Removes shards without a journal: once their journal were written, they would pass for finished.
+fn remove_unproven(plan: &Plan<'_>, finished: &[Option<Outcomes>]) -> Result<()> {
+    for (shard, _) in finished.iter().enumerate().filter(|(_, kept)| kept.is_none()) {
+        let path = plan.shard_path(shard);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("remove", &path)(error));
+            }
+            _ => {}
+        }
+    }
+    sync_directory(&plan.options.directory)
+}
+
+#[cfg(test)]
+mod tests;

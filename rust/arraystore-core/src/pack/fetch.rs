@@ -1,0 +1,132 @@
+//! One record: its bytes from the source into the shard, and what is to be known of them.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+
+use super::Check;
+use crate::error::{Error, Result};
+use crate::extent::{Extents, SourceRef};
+use crate::journal::Outcome;
+use crate::jpeg::header::{Flaw, walk};
+use crate::members::crc32;
+use crate::status::Status;
+
+/// Fills `out`, which is as long as the plan says, with the bytes of record `index`; returns why that cannot be.
+///
+/// # Errors
+///
+/// [`Error::SourceChanged`] if the record is gone or has another length; [`Error::Io`] if the fault is not with this record.
+pub(super) fn fetch(
+    extents: &dyn Extents,
+    index: u64,
+    out: &mut [u8],
+    scratch: &mut Vec<u8>,
+) -> Result<Option<String>> {
+    let extent = extents.extent(index)?;
+    let changed = |problem: String| Error::SourceChanged {
+        place: extents.name(index),
+        problem,
+    };
+    if extent.nbytes != out.len() as u64 {
+        return Err(changed(format!(
+            "expected {} bytes, found {}",
+            out.len(),
+            extent.nbytes
+        )));
+    }
+    if let SourceRef::File(file) = &extent.source {
+        return read_file(file.path(), out);
+    }
+    if out.is_empty() {
+        return Ok(None);
+    }
+    match extent.fetch(scratch) {
+        Ok(bytes) if bytes.len() == out.len() => {
+            out.copy_from_slice(bytes);
+            Ok(None)
+        }
+        Ok(bytes) => Err(changed(format!("expected {} bytes, found {}", out.len(), bytes.len()))),
+        Err(Error::FileTooShort { expected, found, .. }) => Err(changed(format!(
+            "expected its bytes to end at {expected}, found the end of the file at {found}"
+        ))),
+        Err(Error::Io { source, .. }) if is_gone(&source) => Err(changed("it is gone".to_owned())),
+        // A member that is damaged concerns nobody else; an archive that cannot be read concerns all.
+        Err(error @ Error::Source { .. }) => Ok(Some(error.to_string())),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// Whether the fault is with the machine, and would strike any other file too.
+fn is_ours(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
+}
+
+/// Reads a file that must be exactly as long as `out`.
+fn read_file(path: &Path, out: &mut [u8]) -> Result<Option<String>> {
+    let changed = |problem: String| Error::SourceChanged {
+        place: path.display().to_string(),
+        problem,
+    };
+    let nbytes = out.len();
+    let mut attempt = || -> io::Result<Option<String>> {
+        let mut file = File::open(path)?;
+        match file.read_exact(out) {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                let found = file.metadata()?.len();
+                return Ok(Some(format!("expected {nbytes} bytes, found {found}")));
+            }
+            outcome => outcome?,
+        }
+        let is_longer = file.read(&mut [0])? > 0;
+        Ok(is_longer.then(|| format!("expected {nbytes} bytes, found more")))
+    };
+    match attempt() {
+        Ok(None) => Ok(None),
+        Ok(Some(problem)) => Err(changed(problem)),
+        Err(error) if is_gone(&error) => Err(changed("it is gone".to_owned())),
+        Err(error) if is_ours(&error) => Err(Error::io("read", path)(error)),
+        Err(error) => Ok(Some(format!("cannot be read: {error}"))),
+    }
+}
+
+/// What is to be known of the bytes of a record, and why they are not sound.
+pub(super) fn examine(bytes: &[u8], archive_crc32: Option<u32>, check: &Check<'_>) -> (Outcome, Option<String>) {
+    let mut outcome = Outcome {
+        nbytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+        crc32c: crc32c::crc32c(bytes),
+        ..Outcome::default()
+    };
+    if bytes.is_empty() {
+        outcome.status = Status::Empty;
+        return (outcome, None);
+    }
+    let mut flaw = None;
+    if !matches!(check, Check::None) {
+        let found = walk(bytes);
+        if let Some(header) = found.header {
+            (outcome.height, outcome.width) = (header.height, header.width);
+        }
+        flaw = found.flaw.or_else(|| match check {
+            Check::Pixels(decode) => decode(bytes).err().map(Flaw::Corrupt),
+            _ => None,
+        });
+    }
+    let mut detail = flaw.as_ref().map(|flaw| flaw.text().to_owned());
+    outcome.status = flaw.map_or(Status::Sound, |flaw| flaw.status());
+    if let Some(expected) = archive_crc32
+        && crc32(bytes) != expected
+    {
+        outcome.status = Status::SourceCorrupt;
+        let also = detail.map_or(String::new(), |detail| format!("; {detail}"));
+        detail = Some(format!(
+            "the archive says CRC-32 {expected:08x}, found {:08x}{also}",
+            crc32(bytes)
+        ));
+    }
+    (outcome, detail)
+}

@@ -1,0 +1,239 @@
+//! The threads that fill shards: each takes the next segment, whichever shard it is of.
+
+use std::any::Any;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::fetch::{examine, fetch};
+use super::plan::{Plan, Segment};
+use crate::error::{Error, Result};
+use crate::journal::{self, Journal, Outcomes};
+use crate::progress::Progress;
+use crate::shard::{partial, rename};
+use crate::source::begin_call;
+
+/// One shard while it is written.
+struct Writing {
+    shard: usize,
+    /// Created by whoever writes first.
+    file: Mutex<Option<Arc<File>>>,
+    /// One for each segment.
+    outcomes: Mutex<Vec<Option<Outcomes>>>,
+    segments_left: AtomicUsize,
+}
+
+/// What the workers share.
+struct Workers<'a> {
+    plan: &'a Plan<'a>,
+    progress: &'a Progress,
+    segments: Vec<Segment>,
+    next: AtomicUsize,
+    /// By number of the shard; `None` for those that are kept.
+    writing: Vec<Option<Writing>>,
+    finished: Mutex<&'a mut [Option<Outcomes>]>,
+    failure: Mutex<Option<Error>>,
+    is_stopped: AtomicBool,
+}
+
+/// Nothing is left half-changed by a panic under these locks, so a poisoned one is as good as any.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes all shards that `finished` lacks, and puts their outcomes there.
+///
+/// # Errors
+///
+/// The first error of any thread; the others then stop, and unfinished files are removed.
+pub(super) fn write(plan: &Plan<'_>, finished: &mut [Option<Outcomes>], progress: &Progress) -> Result<()> {
+    let mut segments = Vec::new();
+    let mut writing = Vec::new();
+    for (shard, kept) in finished.iter().enumerate() {
+        if kept.is_some() {
+            writing.push(None);
+            continue;
+        }
+        let of_shard = plan.segments(shard);
+        writing.push(Some(Writing {
+            shard,
+            file: Mutex::new(None),
+            outcomes: Mutex::new(of_shard.iter().map(|_| None).collect()),
+            segments_left: AtomicUsize::new(of_shard.len()),
+        }));
+        segments.extend(of_shard);
+    }
+    let threads = plan.options.threads.clamp(1, segments.len().max(1));
+    let workers = Workers {
+        plan,
+        progress,
+        segments,
+        next: AtomicUsize::new(0),
+        writing,
+        finished: Mutex::new(finished),
+        failure: Mutex::new(None),
+        is_stopped: AtomicBool::new(false),
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| workers.run());
+        }
+    });
+    let failure = lock(&workers.failure).take();
+    match failure {
+        None => Ok(()),
+        Some(error) => {
+            workers.remove_unfinished();
+            Err(error)
+        }
+    }
+}
+
+impl Workers<'_> {
+    fn run(&self) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.write_segments()))
+            .unwrap_or_else(|panic| Err(Error::Internal(text_of(panic.as_ref()))));
+        if let Err(error) = outcome {
+            self.is_stopped.store(true, Ordering::Relaxed);
+            lock(&self.failure).get_or_insert(error);
+        }
+    }
+
+    fn write_segments(&self) -> Result<()> {
+        let (mut buffer, mut scratch) = (Vec::new(), Vec::new());
+        while let Some(segment) = self.segments.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            let writing = self.writing[segment.shard]
+                .as_ref()
+                .ok_or_else(|| Error::Internal("a segment of a shard that is kept".to_owned()))?;
+            // A long work: archives are asked for their length again and again.
+            begin_call();
+            let outcomes = self.fill(segment, &mut buffer, &mut scratch)?;
+            if self.is_stopped.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            self.write(segment, writing, &buffer)?;
+            lock(&writing.outcomes)[segment.number] = Some(outcomes);
+            if writing.segments_left.fetch_sub(1, Ordering::AcqRel) == 1 {
+                self.finish(writing)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fetches and examines the records of a segment; gaps stay zeros.
+    fn fill(&self, segment: &Segment, buffer: &mut Vec<u8>, scratch: &mut Vec<u8>) -> Result<Outcomes> {
+        let plan = self.plan;
+        let mut outcomes = Outcomes::default();
+        let start = segment.records.clone().next().map_or(0, |first| plan.place[first]);
+        let end = segment
+            .records
+            .clone()
+            .next_back()
+            .map_or(0, |last| plan.place[last] + plan.nbytes[last]);
+        make_zeros(buffer, end - start)?;
+        for record in segment.records.clone() {
+            if self.is_stopped.load(Ordering::Relaxed) {
+                break;
+            }
+            let from = usize::try_from(plan.place[record] - start).unwrap_or(usize::MAX);
+            let nbytes = usize::try_from(plan.nbytes[record]).unwrap_or(usize::MAX);
+            let out = from
+                .checked_add(nbytes)
+                .and_then(|to| buffer.get_mut(from..to))
+                .ok_or_else(|| Error::Internal(format!("record {record} leaves its segment")))?;
+            let index = record as u64;
+            if let Some(problem) = fetch(plan.extents, index, out, scratch)? {
+                out.fill(0);
+                outcomes.push_unreadable(index, problem);
+            } else {
+                let (outcome, detail) = examine(out, plan.extents.crc32(index), &plan.options.check);
+                outcomes.push(index, &outcome, detail);
+            }
+            self.progress.advance(1, nbytes as u64)?;
+        }
+        Ok(outcomes)
+    }
+
+    fn write(&self, segment: &Segment, writing: &Writing, buffer: &[u8]) -> Result<()> {
+        let file = self.file(writing)?;
+        let Some(first) = segment.records.clone().next() else {
+            return Ok(());
+        };
+        let place = self.plan.place[first].saturating_sub(self.start(writing.shard));
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        file.write_all_at(buffer, place)
+            .map_err(Error::io("write", &partial(&self.plan.shard_path(writing.shard))))
+    }
+
+    /// Where a shard begins in the array.
+    fn start(&self, shard: usize) -> u64 {
+        shard as u64 * self.plan.options.sharding.shard_nbytes()
+    }
+
+    fn file(&self, writing: &Writing) -> Result<Arc<File>> {
+        let mut file = lock(&writing.file);
+        if let Some(file) = &*file {
+            return Ok(Arc::clone(file));
+        }
+        let path = partial(&self.plan.shard_path(writing.shard));
+        let created = Arc::new(File::create(&path).map_err(Error::io("create", &path))?);
+        *file = Some(Arc::clone(&created));
+        Ok(created)
+    }
+
+    /// Footer, sync, journal, final name: in this order, so that a shard with its final name is whole and has its journal.
+    fn finish(&self, writing: &Writing) -> Result<()> {
+        let plan = self.plan;
+        let path = plan.shard_path(writing.shard);
+        let temporary = partial(&path);
+        let file = self.file(writing)?;
+        plan.options
+            .sharding
+            .write_footer(&file, plan.used_nbytes(writing.shard))
+            .map_err(Error::io("write", &temporary))?;
+        file.sync_all().map_err(Error::io("sync", &temporary))?;
+        let mut outcomes = Outcomes::default();
+        for of_segment in lock(&writing.outcomes).drain(..) {
+            outcomes.append(of_segment.ok_or_else(|| Error::Internal("a segment was not written".to_owned()))?);
+        }
+        let journal = Journal {
+            fingerprint: plan.fingerprint,
+            first: plan.shards[writing.shard].start as u64,
+            outcomes,
+        };
+        journal::write(&plan.journal_path(writing.shard), &journal)?;
+        rename(&temporary, &path)?;
+        // Closed now, not at the end: a store has hundreds of shards.
+        *lock(&writing.file) = None;
+        lock(&self.finished)[writing.shard] = Some(journal.outcomes);
+        Ok(())
+    }
+
+    /// Frees the disk, which may be full. What cannot be removed is overwritten by the next attempt.
+    fn remove_unfinished(&self) {
+        for writing in self.writing.iter().flatten() {
+            if lock(&writing.file).is_some() {
+                let _ = std::fs::remove_file(partial(&self.plan.shard_path(writing.shard)));
+            }
+        }
+    }
+}
+
+fn make_zeros(buffer: &mut Vec<u8>, nbytes: u64) -> Result<()> {
+    let too_large = || Error::InvalidRequest(format!("no memory for a record of {nbytes} bytes"));
+    let nbytes = usize::try_from(nbytes).map_err(|_| too_large())?;
+    buffer.clear();
+    buffer.try_reserve_exact(nbytes).map_err(|_| too_large())?;
+    buffer.resize(nbytes, 0);
+    Ok(())
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a worker thread panicked".to_owned())
+}

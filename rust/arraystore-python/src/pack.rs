@@ -1,0 +1,143 @@
+//! The writing side of `arraystore._core`: shard files and their checksums.
+//!
+//! Documented in `arraystore.ingest`.
+
+use std::path::PathBuf;
+
+use arraystore_core::Error;
+use arraystore_core::pack::{Check, PackOptions, Packed, decodes, pack};
+use arraystore_core::shard::{self, Sharding};
+use pyo3::prelude::*;
+
+use crate::arguments::{numbers, raw_bytes};
+use crate::buffers::Buffer;
+use crate::errors::to_py_err;
+use crate::ingest::Extents;
+use crate::watch::watched;
+
+/// What was found out about each record.
+#[pyclass(frozen, module = "arraystore._core")]
+pub(crate) struct PackResult(Packed);
+
+#[pymethods]
+impl PackResult {
+    #[getter]
+    fn nbytes(&self) -> Buffer {
+        Buffer::new(self.0.outcomes.nbytes.clone())
+    }
+
+    #[getter]
+    fn height(&self) -> Buffer {
+        Buffer::new(self.0.outcomes.height.clone())
+    }
+
+    #[getter]
+    fn width(&self) -> Buffer {
+        Buffer::new(self.0.outcomes.width.clone())
+    }
+
+    #[getter]
+    fn crc32c(&self) -> Buffer {
+        Buffer::new(self.0.outcomes.crc32c.clone())
+    }
+
+    #[getter]
+    fn status(&self) -> Buffer {
+        Buffer::new(self.0.outcomes.status.clone())
+    }
+
+    #[getter]
+    fn details(&self) -> Vec<(u64, String)> {
+        self.0.outcomes.details.clone()
+    }
+
+    #[getter]
+    fn shards_written(&self) -> u64 {
+        self.0.shards_written
+    }
+
+    #[getter]
+    fn shards_kept(&self) -> u64 {
+        self.0.shards_kept
+    }
+}
+
+fn check_of(name: &str) -> Result<Check<'static>, Error> {
+    match name {
+        "none" => Ok(Check::None),
+        "header" => Ok(Check::Header),
+        "pixels" => Ok(Check::Pixels(&decodes)),
+        _ => Err(Error::InvalidRequest(format!(
+            "check: expected 'none', 'header' or 'pixels', found '{name}'"
+        ))),
+    }
+}
+
+#[pyfunction]
+#[pyo3(
+    name = "pack",
+    signature = (
+        extents, place, nbytes, *, directory, journal, total_nbytes, shard_nbytes, chunk_nbytes, fingerprint, check,
+        threads, progress = None
+    )
+)]
+#[expect(
+    clippy::too_many_arguments,
+    clippy::needless_pass_by_value,
+    reason = "the keyword arguments of a Python function"
+)]
+pub(crate) fn pack_records(
+    py: Python<'_>,
+    extents: &Extents,
+    place: &Bound<'_, PyAny>,
+    nbytes: &Bound<'_, PyAny>,
+    directory: PathBuf,
+    journal: PathBuf,
+    total_nbytes: u64,
+    shard_nbytes: u64,
+    chunk_nbytes: u64,
+    fingerprint: u64,
+    check: &str,
+    threads: usize,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<PackResult> {
+    let (place, nbytes) = (numbers(place, "place")?, numbers(nbytes, "nbytes")?);
+    let options = PackOptions {
+        directory,
+        journal,
+        total_nbytes,
+        sharding: Sharding::new(shard_nbytes, chunk_nbytes).map_err(to_py_err)?,
+        fingerprint,
+        check: check_of(check).map_err(to_py_err)?,
+        threads,
+    };
+    let packed = watched(py, progress.as_ref(), |progress| {
+        pack(&*extents.0, &place, &nbytes, &options, progress)
+    })?;
+    Ok(PackResult(packed))
+}
+
+#[pyfunction]
+#[pyo3(signature = (data, *, directory, shard_nbytes, chunk_nbytes))]
+#[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+pub(crate) fn write_sharded(
+    py: Python<'_>,
+    data: &Bound<'_, PyAny>,
+    directory: PathBuf,
+    shard_nbytes: u64,
+    chunk_nbytes: u64,
+) -> PyResult<Vec<(String, u32)>> {
+    let data = raw_bytes(data)?;
+    let sharding = Sharding::new(shard_nbytes, chunk_nbytes).map_err(to_py_err)?;
+    let checksums = py
+        .detach(|| shard::write(&data, &directory, sharding))
+        .map_err(to_py_err)?;
+    let named = checksums.into_iter().enumerate();
+    Ok(named.map(|(number, checksum)| (number.to_string(), checksum)).collect())
+}
+
+#[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+pub(crate) fn file_crc32c(py: Python<'_>, path: PathBuf) -> PyResult<u32> {
+    py.detach(|| shard::file_crc32c(&path)).map_err(to_py_err)
+}
