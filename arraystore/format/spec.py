@@ -102,6 +102,8 @@ class StoreSpec:
         for path, checksum in self.checksums.items():
             if not _is_count(checksum, 2**32 - 1):
                 raise FormatError(f"checksum of {path}: {checksum!r} is not a CRC-32C")
+            if not path or path.startswith("/") or ".." in path.split("/"):
+                raise FormatError(f"checksum of {path!r}: expected a path in the store")
 
     def to_json(self) -> dict[str, Any]:
         """Return the attribute, of plain JSON types in a fixed order."""

@@ -206,6 +206,7 @@ def commit(path: Path, spec: StoreSpec, *, sync: bool = True) -> None:
     """
     if sync:
         sync_tree(path)
+        _sync(path.parent)
     root = {
         "zarr_format": 3,
         "node_type": "group",

@@ -100,7 +100,7 @@ class LineProgress:
         def line(records: int, nbytes: int, seconds: float) -> None:
             of_total = f" of {total:,}" if total else ""
             size = f", {format_nbytes(nbytes)}" if nbytes else ""
-            rate = f", {records / seconds:,.0f} {unit}/s" if seconds > 0.05 else ""
+            rate = f", {records / seconds:,.0f} {unit}/s" if total and seconds > 0.05 else ""
             remaining = ""
             if total and 0 < records < total:
                 remaining = f", {seconds * (total - records) / records:,.0f} s left"

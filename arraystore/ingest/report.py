@@ -46,6 +46,8 @@ class IngestReport:
         The list of troubles, if there are any.
     rows_left_out : int
         Rows of the table without image that were left out (`rows="images"`).
+    images_left_out : int
+        Images of other packages, which were asked not to be taken.
     metadata : Path or None
         The table that was used.
     state : {"new", "resumed", "complete"}
@@ -62,6 +64,7 @@ class IngestReport:
     troubles: Mapping[str, int] = field(default_factory=dict)
     troubles_path: Path | None = None
     rows_left_out: int = 0
+    images_left_out: int = 0
     metadata: Path | None = None
     state: str = "new"
 
@@ -90,6 +93,7 @@ class IngestReport:
             "troubles": dict(self.troubles),
             "troubles_path": str(self.troubles_path) if self.troubles_path else None,
             "rows_left_out": self.rows_left_out,
+            "images_left_out": self.images_left_out,
             "metadata": str(self.metadata) if self.metadata else None,
             "exit_code": self.exit_code,
         }
@@ -100,6 +104,8 @@ class IngestReport:
             lines.append("  no metadata table: the only columns are what the paths tell")
         else:
             lines.append(f"  metadata from {self.metadata}")
+        if self.images_left_out:
+            lines.append(f"  {self.images_left_out:,} images of other packages were left out")
         if self.rows_left_out:
             lines.append(f"  {self.rows_left_out:,} rows of the table without an image were left out")
         lines += [f"  {count:,} {_LABELS.get(kind, 'images ' + kind)}" for kind, count in self.troubles.items()]

@@ -181,6 +181,7 @@ class _Run:
             "images": len(plan.record),
             "image_nbytes": int(column(result.nbytes, np.uint32).sum(dtype=np.uint64)),
             "rows_left_out": plan.rows_left_out,
+            "images_left_out": sum(len(group.indices) for group in self.images.skipped if not group.is_listed),
             "status": {each.label: int(by_status[each]) for each in Status if by_status[each]},
             "troubles": {each.kind: each.count for each in troubles},
         }
@@ -254,6 +255,7 @@ def _report(store: Path, *, state: str, seconds: float, metadata: Path | None) -
         troubles=spec.counts["troubles"],
         troubles_path=listed if spec.counts["troubles"] and listed.exists() else None,
         rows_left_out=spec.counts["rows_left_out"],
+        images_left_out=spec.counts["images_left_out"],
         metadata=metadata,
         state=state,
     )

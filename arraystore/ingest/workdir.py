@@ -168,9 +168,10 @@ def remove_workdir(store: Path) -> None:
 def _locked(store: Path) -> Iterator[None]:
     descriptor = os.open(store / WORK_DIRECTORY / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SourceError(f"{store}: another ingest into this store is running", "locked") from None
         yield
-    except BlockingIOError:
-        raise SourceError(f"{store}: another ingest into this store is running", "locked") from None
     finally:
         os.close(descriptor)

@@ -104,7 +104,10 @@ def columns_of(path: Path, known: Sequence[TableColumn], *, key: str) -> tuple[T
         If the key column is missing, or a name occurs twice or cannot be the name of an array.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
-        header = next(csv.reader(file), [])
+        try:
+            header = next(csv.reader(file), [])
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise SourceError(f"{path}: its header is no UTF-8 CSV: {error}", "no-table") from error
     by_name = {column.name: column for column in known}
     if key not in header:
         raise SourceError(f"{path}: no column {key!r} in the header {header[:30]}", "no-key-column")

@@ -50,6 +50,8 @@ def test_entry_that_is_missing_is_named(entry):
         ("key", ""),
         ("dataset", 5),
         ("checksums", {"a": -1}),
+        ("checksums", {"../a": 1}),
+        ("checksums", {"/etc/passwd": 1}),
         ("checksums", []),
         ("counts", None),
         ("format_version", "1"),

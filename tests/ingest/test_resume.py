@@ -120,6 +120,39 @@ def command(package, path):
     return [sys.executable, "-c", code, *map(str, package.sources()), str(path)]
 
 
+KILLED = """
+import os, signal, sys
+import arraystore.ingest.run as run
+from arraystore import _core
+from arraystore.format import zarr
+places = {"run": run, "core": _core, "zarr": zarr}
+place, step, calls = sys.argv.pop(1), sys.argv.pop(1), int(sys.argv.pop(1))
+original = getattr(places[place], step)
+def killed(*arguments, **options):
+    global calls
+    calls -= 1
+    if calls < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(*arguments, **options)
+setattr(places[place], step, killed)
+run.ingest(sys.argv[1:-1], sys.argv[-1], shard_nbytes=65536)
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "step", "calls"),
+    [("core", "pack", 1), ("core", "write_sharded", 4), ("run", "write_columns", 0), ("zarr", "write_durably", 20)],
+)
+def test_ingest_that_is_killed_is_finished_by_the_same_command(package, store, tmp_path, place, step, calls):
+    path = tmp_path / "s.zarr"
+    arguments = [sys.executable, "-c", KILLED, place, step, str(calls), *map(str, package.sources()), str(path)]
+    assert subprocess.run(arguments, check=False).returncode == -signal.SIGKILL
+    with pytest.raises(UnfinishedStoreError):
+        arraystore.open(path)
+    assert arraystore.ingest(package.sources(), path, **OPTIONS).state == "resumed"
+    assert files_of(path) == files_of(store)
+
+
 @pytest.mark.slow
 def test_ingest_that_is_killed_again_and_again_is_finished(package, store, tmp_path):
     path = tmp_path / "s.zarr"

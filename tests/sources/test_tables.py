@@ -101,6 +101,13 @@ def test_header_that_cannot_be_kept_is_refused_by_name(tmp_path, header):
         columns_of(tmp_path / "m.csv", BIOSCAN5M_COLUMNS, key="processid")
 
 
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00processid", b"x" * 300_000, bytes(100)])
+def test_what_is_no_table_is_refused_by_name(tmp_path, content):
+    (tmp_path / "m.csv").write_bytes(content)
+    with pytest.raises(SourceError, match=r"m\.csv"):
+        columns_of(tmp_path / "m.csv", BIOSCAN5M_COLUMNS, key="processid")
+
+
 def test_cell_of_a_wrong_type_names_its_line_and_column(tmp_path):
     rows = [{"processid": "A-1", "coord-lat": "1"}, {"processid": "B-2", "coord-lat": "north"}]
     path = write_table(tmp_path / "m.csv", rows=rows)
