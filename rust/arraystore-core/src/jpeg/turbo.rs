@@ -23,6 +23,10 @@ const PIXELS_ALWAYS_ALLOWED: u64 = 1 << 26;
 /// room for progressive files with long runs of empty blocks.
 const PIXELS_PER_BYTE: u64 = 1024;
 
+/// libjpeg-turbo writes rows that begin at a multiple of this past the caches (non-temporal stores), which makes reading
+/// them back for the resize wait for the memory. Regions therefore begin one pixel off.
+const VECTOR_NBYTES: usize = 32;
+
 /// Scans of a progressive JPEG; each costs the time of a whole image, whatever its length.
 const SCAN_LIMIT: c_int = 500;
 
@@ -142,16 +146,17 @@ impl Decoder {
             return Err(format!("{wanted:?} is outside the image"));
         }
         let area = area_to_decode(header, wanted);
-        let mut pixels = std::mem::take(&mut self.region);
+        let mut memory = std::mem::take(&mut self.region);
         let nbytes = pixel_nbytes(area.size, channels);
-        if pixels.len() < nbytes + ROW_PADDING_NBYTES {
-            pixels.resize(nbytes + ROW_PADDING_NBYTES, 0);
+        if memory.len() < nbytes + VECTOR_NBYTES * 2 + ROW_PADDING_NBYTES {
+            memory.resize(nbytes + VECTOR_NBYTES * 2 + ROW_PADDING_NBYTES, 0);
         }
-        let outcome = self.pixels(jpeg, header, area, channels, &mut pixels[..nbytes]);
-        self.region = pixels;
+        let start = memory.as_ptr().align_offset(VECTOR_NBYTES).min(VECTOR_NBYTES) + channels;
+        let outcome = self.pixels(jpeg, header, area, channels, &mut memory[start..start + nbytes]);
+        self.region = memory;
         outcome?;
         let region = Region {
-            pixels: &self.region[..nbytes + ROW_PADDING_NBYTES],
+            pixels: &self.region[start..start + nbytes + ROW_PADDING_NBYTES],
             area,
             channels,
         };
