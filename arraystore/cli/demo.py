@@ -108,8 +108,9 @@ def _prepare_source(source: str | None, out: Path) -> tuple[list[Path], Path | N
 
 def _make_store(sources: Sequence[Path], metadata: Path | None, path: Path) -> None:
     report = arraystore.ingest(sources, path, metadata=metadata, overwrite=True)
-    text = f"{report.records:,} records in {path}, {report.images_per_s:,.0f} images a second"
-    _say("ingest", text, report.seconds)
+    # For some hundred images the rate would tell of syncing files, not of images.
+    rate = f", {report.images_per_s:,.0f} images/s" if report.seconds > 1 else ""
+    _say("ingest", f"{report.records:,} records in {path}{rate}", report.seconds)
     for kind, count in report.troubles.items():
         _say("", f"{count:,} x {kind}, listed in {report.troubles_path}")
 

@@ -21,14 +21,16 @@ class Store(Records):
 
     Examples
     --------
-    Reading images and batches::
-
-        store = arraystore.open("cropped_256.zarr")
-        store["ABOTH966-22"]                         # ndarray (H, W, 3) uint8
-        store[10:20], store[[3, 1, 2]]               # lists of arrays, in the order asked
-        store.jpeg(5)                                # the original bytes
-        store.crops(range(64), size=224, flip=0.5, seed=0, epoch=3)  # (64, 224, 224, 3)
-        store.select(split="train", order="Diptera") # a view with the same methods
+    >>> import arraystore
+    >>> store = arraystore.open("cropped_256.zarr")
+    >>> key = store.keys[5]
+    >>> bool((store[5] == store[key]).all()), len(store[[3, 1, 2]]), store.jpeg(key)[:2].hex()
+    (True, 3, 'ffd8')
+    >>> store.crops(range(64), size=224, flip=0.5, seed=0, epoch=3).shape
+    (64, 224, 224, 3)
+    >>> train = store.select(split="train", order="Diptera")
+    >>> set(train.columns["order"])
+    {'Diptera'}
     """
 
     @property

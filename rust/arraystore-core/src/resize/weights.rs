@@ -82,7 +82,7 @@ impl Weights {
         let (mut total, mut heaviest) = (0, start);
         for &weight in &self.exact {
             #[expect(clippy::cast_possible_truncation, reason = "between 0 and 1 << 14")]
-            let rounded = (weight * to_one).round_ties_even() as i16;
+            let rounded = (weight * to_one + 0.5) as i16;
             if rounded > self.values.get(heaviest).copied().unwrap_or(-1) {
                 heaviest = self.values.len();
             }
