@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from arraystore.errors import InvalidRequestError
+from arraystore.errors import FormatError, InvalidRequestError
 from arraystore.format.columns import CategoricalColumn, NullableColumn, NumericColumn, StringColumn
 from arraystore.reader.indexing import Rows
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Column", "Mask", "StoredColumn", "is_missing", "need_pandas", "need_pyarrow"]
+__all__ = ["Column", "Mask", "StoredColumn", "check_stored", "is_missing", "need_pandas", "need_pyarrow"]
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 StoredColumn: TypeAlias = CategoricalColumn | NumericColumn | NullableColumn | StringColumn
@@ -158,6 +158,25 @@ class Column:
         return {
             values[i].item() if hasattr(values[i], "item") else values[i]: int(counts[i]) for i in order if counts[i]
         }
+
+
+def check_stored(name: str, stored: StoredColumn, n: int) -> None:
+    """Check that a column read from a store can be indexed: nothing of a file is believed.
+
+    Raises
+    ------
+    FormatError
+        If it has another length than the store, or codes beyond its categories.
+    """
+    lengths = {len(stored)}
+    if isinstance(stored, NullableColumn | StringColumn) and stored.mask is not None:
+        lengths.add(len(stored.mask))
+    if lengths != {n}:
+        raise FormatError(f"column {name!r} has {sorted(lengths)} values for {n} records")
+    if isinstance(stored, CategoricalColumn) and n:
+        low, high = int(stored.codes.min()), int(stored.codes.max())
+        if low < -1 or high >= len(stored.categories):
+            raise FormatError(f"column {name!r} has codes {low} to {high} for {len(stored.categories)} categories")
 
 
 def is_missing(value: object) -> bool:

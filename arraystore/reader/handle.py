@@ -83,8 +83,14 @@ class Handle:
     def column(self, name: str) -> StoredColumn:
         """Return a column as it lies on disk; it is read once."""
         from arraystore.format.columns import read_column
+        from arraystore.reader.column import check_stored
 
-        return self._once("column", name, lambda: read_column(self.layout.path, name))
+        def read() -> StoredColumn:
+            stored = read_column(self.layout.path, name)
+            check_stored(name, stored, self.spec.n)
+            return stored
+
+        return self._once("column", name, read)
 
     def numbers(self, field: str, array: str) -> npt.NDArray[np.generic]:
         """Return one number of every record, read-only: ``status`` or ``nbytes`` of a field; read once."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from arraystore import _core
-from arraystore.errors import InvalidRequestError
+from arraystore.errors import FormatError, InvalidRequestError
 from arraystore.reader.crops import (
     CropBatch,
     CropMode,
@@ -154,10 +154,12 @@ class Records(RecordTable):
             If there is no such field, or `field` is not given and there are several.
         UnknownKeyError, IndexError, DamagedStoreError
             As for ``store[...]``.
+        FormatError
+            If it is not UTF-8.
         """
-        core_field = self.handle.field(self._field_name("text", field))
-        fetched = self._bytes(core_field, self._one_or_many(index), verify=verify)
-        texts = [bytes_.decode() if bytes_ else None for bytes_ in fetched]
+        name, rows = self._field_name("text", field), self._one_or_many(index)
+        fetched = self._bytes(self.handle.field(name), rows, verify=verify)
+        texts = [self._decode_text(name, row, bytes_) for row, bytes_ in zip(rows, fetched, strict=True)]
         return texts[0] if is_single(index) else texts
 
     def sizes(self, rows: Index = slice(None)) -> npt.NDArray[np.int64]:
@@ -342,6 +344,12 @@ class Records(RecordTable):
 
     def _bytes(self, field: _core.Field, store_rows: Rows, *, verify: bool) -> list[bytes | None]:
         return list(field.fetch(store_rows, verify=verify))
+
+    def _decode_text(self, field: str, store_row: np.int64, utf8: bytes | None) -> str | None:
+        try:
+            return utf8.decode() if utf8 else None
+        except UnicodeDecodeError as error:
+            raise FormatError(f"{field} of row {store_row} is not UTF-8: {error}") from error
 
     def _image_field(self) -> _core.Field:
         return self.handle.field(self._field_name("jpeg", None))

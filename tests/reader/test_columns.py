@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arraystore.errors import InvalidRequestError, UnknownColumnError
+from arraystore.errors import FormatError, InvalidRequestError, UnknownColumnError
 from arraystore.format.columns import CategoricalColumn, NullableColumn, NumericColumn, StringColumn
-from arraystore.reader.column import Column
+from arraystore.reader.column import Column, check_stored
 from arraystore.reader.columns import Columns
 
 ORDERS = ["Coleoptera", "Diptera", "Hemiptera"]
@@ -139,3 +139,17 @@ def test_an_unknown_column_is_named_with_those_that_are_close(columns):
     assert "order" in columns
     with pytest.raises(InvalidRequestError, match="a list of names"):
         columns.to_pandas("order")
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [
+        (categorical([0, 1]), r"\[2\] values for 3 records"),
+        (categorical([0, 1, 3]), "codes 0 to 3 for 3 categories"),
+        (categorical([0, 1, -2]), "codes -2 to 1"),
+        (NullableColumn(np.zeros(3, int), np.zeros(2, bool)), r"\[2, 3\] values"),
+    ],
+)
+def test_a_column_of_a_file_is_not_believed(stored, message):
+    with pytest.raises(FormatError, match=f"column 'order' has {message}"):
+        check_stored("order", stored, 3)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import arraystore
-from arraystore.errors import ArrayStoreError, DamagedStoreError
+from arraystore.errors import ArrayStoreError, DamagedStoreError, FormatError
 from arraystore.testing.strategies import damaged_jpegs
 
 
@@ -50,6 +50,18 @@ def test_a_missing_shard_is_named_by_the_read(copy, sound):
     shard_of(copy).unlink()
     with arraystore.open(copy) as damaged, pytest.raises(OSError, match="image/data"):
         damaged.read(sound)
+
+
+def test_text_that_is_no_utf8_is_named(copy, store):
+    (shard,) = (copy / "dna_barcode/data/c").iterdir()
+    payload = bytearray(shard.read_bytes())
+    payload[payload.index(store.text(3).encode())] = 0xFF
+    shard.write_bytes(payload)
+    with arraystore.open(copy) as damaged:
+        with pytest.raises(DamagedStoreError, match=store.keys[3]):
+            damaged.text(3)
+        with pytest.raises(FormatError, match="dna_barcode of row 3 is not UTF-8"):
+            damaged.text([2, 3], verify=False)
 
 
 @pytest.mark.parametrize("array", ["image/offset", "image/nbytes", "key/hash", "key/offset"])
