@@ -72,6 +72,12 @@ def test_tensorstore_reads_the_same_bytes(package, store):
         assert data[start : start + length].tobytes() == expected.get(str(key), b"")
 
 
+def test_the_zarrs_pipeline_reads_the_same_bytes(store):
+    expected = images_by_key(store)
+    with zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}):
+        assert images_by_key(store) == expected
+
+
 def test_records_are_in_the_order_of_the_table_then_of_the_source(package, store):
     keys = zarr.open_group(store)["columns/processid"][:].tolist()
     rows = [row["processid"] for row in rows_of(package)]
