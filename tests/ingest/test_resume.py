@@ -66,7 +66,7 @@ def test_ingest_that_fails_in_any_step_is_finished_by_the_same_call(
 def test_root_that_was_never_renamed_is_no_part_of_the_store(package, store, tmp_path, monkeypatch):
     path, replace = tmp_path / "s.zarr", Path.replace
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", lambda self, to: fail() if to.name == "zarr.json" else replace(self, to))
+        patch.setattr(Path, "replace", lambda self, to: fail() if self.name == "zarr.json.tmp" else replace(self, to))
         with pytest.raises(StoppedError):
             arraystore.ingest(package.sources(), path, **OPTIONS)
     assert (path / "zarr.json.tmp").exists()
