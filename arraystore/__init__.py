@@ -21,7 +21,7 @@ _HOMES = {
     "Store": "arraystore.reader.store",
     "View": "arraystore.reader.view",
     "__version__": "arraystore._core",
-    "ingest": "arraystore.ingest.run",
+    "ingest": "arraystore.ingest",
     "open": "arraystore.reader.store",
     "verify": "arraystore.ingest.verify",
 }
@@ -30,7 +30,9 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    home = import_module(_HOMES[name])
+    # `ingest` is the package of that name, which can be called: so it is the same whatever was imported before.
+    value = home if home.__name__ == f"{__name__}.{name}" else getattr(home, name)
     globals()[name] = value
     return value
 

@@ -26,6 +26,11 @@ def test_an_unknown_name_is_an_attribute_error():
 )
 def test_ingest_is_called_whatever_was_imported_before(first):
     """The function has the name of a package, which Python binds over it when a module of it is imported."""
-    code = f"{first}; import arraystore; arraystore.ingest('/nowhere', 'x.zarr')"
+    code = (
+        f"{first}; import arraystore; function = arraystore.ingest; import arraystore.ingest.run\n"
+        "assert function is arraystore.ingest\n"
+        "assert callable(arraystore.ingest.run.ingest)\n"
+        "arraystore.ingest('/nowhere', 'x.zarr')"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert "FileNotFoundError" in run.stderr

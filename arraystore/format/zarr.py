@@ -18,6 +18,8 @@ WORK_DIRECTORY = ".ingest"
 COLUMNS = "columns"
 KEY = "key"
 
+_TEMPORARY = ".tmp"
+
 # A logical byte array in pieces of equal size, as the core takes it: [(path, offset in that file)], bytes per piece,
 # bytes in all. The file of a shard goes on behind its piece: padding of the last chunk, and the shard index.
 Pieces: TypeAlias = tuple[list[tuple[str, int]], int, int]
@@ -179,7 +181,7 @@ def _read_root(root: Path) -> object:
 
 
 def write_document(directory: Path, document: Mapping[str, Any]) -> None:
-    """Write the `zarr.json` of a node, which then is on disk whole or not at all.
+    """Write the `zarr.json` of a node; it is synced to disk with all others by `commit`.
 
     Parameters
     ----------
@@ -189,7 +191,11 @@ def write_document(directory: Path, document: Mapping[str, Any]) -> None:
         Its content.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    write_durably(directory / DOCUMENT, json.dumps(document, indent=1, allow_nan=False).encode())
+    (directory / DOCUMENT).write_bytes(_serialised(document))
+
+
+def _serialised(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, indent=1, allow_nan=False).encode()
 
 
 def commit(path: Path, spec: StoreSpec, *, sync: bool = True) -> None:
@@ -213,7 +219,7 @@ def commit(path: Path, spec: StoreSpec, *, sync: bool = True) -> None:
         "attributes": {"arraystore": spec.to_json()},
         "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": node_documents(path)},
     }
-    write_document(path, root)
+    write_durably(path / DOCUMENT, _serialised(root))
 
 
 def node_documents(path: Path) -> dict[str, Any]:
@@ -241,13 +247,13 @@ def store_files(path: Path) -> list[str]:
         prefix = "" if below == "." else below + "/"
         if not prefix and WORK_DIRECTORY in subdirectories:
             subdirectories.remove(WORK_DIRECTORY)
-        found += [prefix + name for name in names if prefix or name != DOCUMENT]
+        found += [prefix + name for name in names if prefix or name not in (DOCUMENT, DOCUMENT + _TEMPORARY)]
     return sorted(found)
 
 
 def write_durably(path: Path, payload: bytes) -> None:
     """Write a file under a temporary name, sync it, rename it, sync its directory."""
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(path.name + _TEMPORARY)
     with temporary.open("wb") as file:
         file.write(payload)
         file.flush()
