@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::source::{ByteSource, MappedFile, PlainFile};
+use crate::source::{ByteSource, OpenFile, PlainFile};
 
 /// How the bytes of a record are wrapped where they lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub trait Extents: Send + Sync {
 
 /// Slices of one file.
 pub struct FileExtents {
-    file: MappedFile,
+    file: OpenFile,
     offset: Vec<u64>,
     nbytes: Vec<u64>,
 }
@@ -103,7 +103,7 @@ impl FileExtents {
             )));
         }
         Ok(Self {
-            file: MappedFile::new(path),
+            file: OpenFile::new(path),
             offset,
             nbytes,
         })

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Result};
 use crate::extent::{Encoding, Extent, Extents, SourceRef};
-use crate::source::{MappedFile, PlainFile};
+use crate::source::{OpenFile, PlainFile};
 use crate::strings::Strings;
 
 /// One path that was scanned.
@@ -26,7 +26,7 @@ pub struct Source {
 pub(crate) enum Kind {
     /// With its absolute path, which is a prefix of all its directories.
     Folder(String),
-    Archive(MappedFile),
+    Archive(OpenFile),
 }
 
 /// The columns of [`Members`]: one value for each member.

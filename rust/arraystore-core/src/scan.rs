@@ -12,7 +12,7 @@ use crate::extent::Encoding;
 use crate::folder;
 use crate::members::{Columns, Kind, Members, Source};
 use crate::progress::Progress;
-use crate::source::MappedFile;
+use crate::source::OpenFile;
 use crate::strings::Strings;
 use crate::zip::Archive;
 use crate::zip::entries::{Entry, Member};
@@ -44,7 +44,7 @@ fn scan_archive(path: &Path, list: &mut List, progress: &Progress) -> Result<()>
     let archive = Archive::open(path)?;
     let first = list.len();
     let expected = usize::try_from(archive.promised_entries()).unwrap_or(0);
-    list.begin(path, Kind::Archive(MappedFile::new(path.to_path_buf())))?;
+    list.begin(path, Kind::Archive(OpenFile::new(path.to_path_buf())))?;
     list.reserve(expected, archive.directory_nbytes());
     let mut entries = archive.entries();
     let mut seen = 0;

@@ -1,7 +1,8 @@
 //! Byte sources: things with a length and bytes at an offset.
 //!
-//! [`MappedFile`] serves the files of a store and archives: opened and mapped on first use, then read in place from any
-//! thread. [`PlainFile`] serves one of millions of small files: opened, read and closed for each request.
+//! [`MappedFile`] serves the files of a store: opened and mapped on first use, then read in place from any thread.
+//! [`OpenFile`] serves archives: opened on first use, and copied from. [`PlainFile`] serves one of millions of small files:
+//! opened, read and closed for each request.
 
 use std::fs::File;
 use std::io;
@@ -159,6 +160,67 @@ impl ByteSource for MappedFile {
     }
 }
 
+/// A large file that is opened on first use, and read where it is asked to.
+///
+/// For ingest: it reads each byte once, mostly in order, for hours. A disk that fails or a file that is cut short meanwhile
+/// is then an error, and not the SIGBUS that a map would raise.
+#[derive(Debug)]
+pub struct OpenFile {
+    path: PathBuf,
+    file: OnceLock<File>,
+}
+
+impl OpenFile {
+    /// Names a file. It is neither opened nor checked before it is used.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            file: OnceLock::new(),
+        }
+    }
+
+    fn file(&self) -> Result<&File> {
+        if let Some(file) = self.file.get() {
+            return Ok(file);
+        }
+        let file = File::open(&self.path).map_err(Error::io("open", &self.path))?;
+        // Two threads may have opened it at once: one of the two is closed.
+        Ok(self.file.get_or_init(|| file))
+    }
+}
+
+impl ByteSource for OpenFile {
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn nbytes(&self) -> Result<u64> {
+        let metadata = self.file()?.metadata().map_err(Error::io("read", &self.path))?;
+        Ok(metadata.len())
+    }
+
+    fn lend(&self, _offset: u64, _nbytes: usize) -> Result<Option<&[u8]>> {
+        Ok(None)
+    }
+
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        read_exact(self.file()?, &self.path, offset, out)
+    }
+}
+
+fn read_exact(file: &File, path: &Path, offset: u64, out: &mut [u8]) -> Result<()> {
+    match file.read_exact_at(out, offset) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Error::FileTooShort {
+            path: path.to_path_buf(),
+            expected: offset.saturating_add(out.len() as u64),
+            found: file.metadata().map_err(Error::io("read", path))?.len(),
+        }),
+        Err(error) => Err(Error::io("read", path)(error)),
+    }
+}
+
 /// A small file that is opened for each read.
 #[derive(Debug)]
 pub struct PlainFile {
@@ -195,15 +257,7 @@ impl ByteSource for PlainFile {
 
     fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
         let file = File::open(&self.path).map_err(Error::io("open", &self.path))?;
-        match file.read_exact_at(out, offset) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Error::FileTooShort {
-                path: self.path.clone(),
-                expected: offset.saturating_add(out.len() as u64),
-                found: self.nbytes()?,
-            }),
-            Err(error) => Err(Error::io("read", &self.path)(error)),
-        }
+        read_exact(&file, &self.path, offset, out)
     }
 }
 
@@ -219,10 +273,13 @@ mod tests {
     }
 
     #[test]
-    fn both_sources_give_the_same_bytes() {
+    fn all_sources_give_the_same_bytes() {
         let (_folder, path) = file_with(b"0123456789");
         let mut copied = [0; 4];
         PlainFile::new(path.clone()).read_at(3, &mut copied).unwrap();
+        let mut again = [0; 4];
+        OpenFile::new(path.clone()).read_at(3, &mut again).unwrap();
+        assert_eq!(again, copied);
         let mapped = MappedFile::new(path);
         assert_eq!(mapped.lend(3, 4).unwrap(), Some(&copied[..]));
     }
@@ -233,6 +290,7 @@ mod tests {
         for source in [
             &MappedFile::new(path.clone()) as &dyn ByteSource,
             &PlainFile::new(path.clone()),
+            &OpenFile::new(path.clone()),
         ] {
             let error = source.read_at(8, &mut [0; 4]).unwrap_err();
             let text = error.to_string();

@@ -51,8 +51,8 @@ pub(super) fn fetch(
             "expected its bytes to end at {expected}, found the end of the file at {found}"
         ))),
         Err(Error::Io { source, .. }) if is_gone(&source) => Err(changed("it is gone".to_owned())),
-        // A member that is damaged concerns nobody else; an archive that cannot be read concerns all.
-        Err(error @ Error::Source { .. }) => Ok(Some(error.to_string())),
+        // A member that is damaged, or lies on a bad sector, concerns nobody else.
+        Err(error @ (Error::Source { .. } | Error::Io { action: "read", .. })) => Ok(Some(error.to_string())),
         Err(error) => Err(error),
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::extent::{Encoding, Extent, FileExtents, SourceRef};
 use crate::members::{Members, Selection};
 use crate::scan::scan;
-use crate::source::MappedFile;
+use crate::source::OpenFile;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -249,7 +249,7 @@ fn a_file_that_cannot_be_read_is_unreadable() {
 
 /// A zip member as it lies in `file`, with the checksum that the archive claims.
 struct OneMember {
-    file: MappedFile,
+    file: OpenFile,
     encoding: Encoding,
     stored_nbytes: u64,
     nbytes: u64,
@@ -282,7 +282,7 @@ fn status_of_member(encoding: Encoding, stored: &[u8], crc32: u32) -> (u8, u32, 
     let header = [&b"PK\x03\x04"[..], &[0; 26]].concat();
     std::fs::write(&path, [&header, stored].concat()).unwrap();
     let extents = OneMember {
-        file: MappedFile::new(path),
+        file: OpenFile::new(path),
         encoding,
         stored_nbytes: stored.len() as u64,
         nbytes: JPEG.len() as u64,

@@ -13,7 +13,6 @@ use crate::error::{Error, Result};
 use crate::journal::{self, Journal, Outcomes};
 use crate::progress::Progress;
 use crate::shard::{partial, rename};
-use crate::source::begin_call;
 
 /// One shard while it is written.
 struct Writing {
@@ -107,8 +106,6 @@ impl Workers<'_> {
             let writing = self.writing[segment.shard]
                 .as_ref()
                 .ok_or_else(|| Error::Internal("a segment of a shard that is kept".to_owned()))?;
-            // A long work: archives are asked for their length again and again.
-            begin_call();
             let outcomes = self.fill(segment, &mut buffer, &mut scratch)?;
             if self.is_stopped.load(Ordering::Relaxed) {
                 return Ok(());
