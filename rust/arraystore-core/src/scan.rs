@@ -237,5 +237,4 @@ impl Interned {
 }
 
 #[cfg(test)]
-#[path = "scan/tests.rs"]
 mod tests;
