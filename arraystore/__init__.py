@@ -9,8 +9,8 @@ from arraystore import errors
 
 if TYPE_CHECKING:
     from arraystore._core import __version__
-    from arraystore.ingest.run import ingest
-    from arraystore.ingest.verify import verify
+    from arraystore.ingestion.run import ingest
+    from arraystore.ingestion.verify import verify
     from arraystore.reader.store import Store, open
     from arraystore.reader.view import View
 
@@ -21,18 +21,16 @@ _HOMES = {
     "Store": "arraystore.reader.store",
     "View": "arraystore.reader.view",
     "__version__": "arraystore._core",
-    "ingest": "arraystore.ingest",
+    "ingest": "arraystore.ingestion.run",
     "open": "arraystore.reader.store",
-    "verify": "arraystore.ingest.verify",
+    "verify": "arraystore.ingestion.verify",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = import_module(_HOMES[name])
-    # `ingest` is the package of that name, which can be called: so it is the same whatever was imported before.
-    value = home if home.__name__ == f"{__name__}.{name}" else getattr(home, name)
+    value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 

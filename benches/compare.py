@@ -102,9 +102,7 @@ def contenders_for_threads(store: arraystore.Store, jpegs: list[bytes]) -> list[
         Case("decode/full/threads", OURS, lambda rows: store.read(rows, threads=2)),
         Case("decode/full/threads", "arraystore, one thread", lambda rows: store.read(rows, threads=1)),
         Case("crops/random_resized_224/threads", OURS, lambda rows: crops.with_arraystore(rows, 2)),
-        Case(
-            "crops/random_resized_224/threads", "arraystore, one thread", lambda rows: crops.with_arraystore(rows, 1)
-        ),
+        Case("crops/random_resized_224/threads", "arraystore, one thread", lambda rows: crops.with_arraystore(rows, 1)),
     ]
 
 
@@ -169,8 +167,10 @@ def main() -> None:
         }
         results = measure(cases, batches, baseline=OURS)
         mean_nbytes = np.mean([len(jpeg) for jpeg in jpegs])
-        print(f"{len(jpegs):,} images of {mean_nbytes:,.0f} bytes, Python {platform.python_version()}, "
-              f"{len(os.sched_getaffinity(0))} cores, {args.rounds} rounds\n")
+        print(
+            f"{len(jpegs):,} images of {mean_nbytes:,.0f} bytes, Python {platform.python_version()}, "
+            f"{len(os.sched_getaffinity(0))} cores, {args.rounds} rounds\n"
+        )
         print(table(results, baseline=OURS))
     if args.json:
         write_json(results, args.json)

@@ -19,7 +19,7 @@ ALLOWED = {
     "errors": set(),
     "sources": BELOW_EVERYTHING,
     "format": BELOW_EVERYTHING,
-    "ingest": BELOW_EVERYTHING | {"sources", "format"},
+    "ingestion": BELOW_EVERYTHING | {"sources", "format"},
     "reader": BELOW_EVERYTHING | {"sources", "format"},
     "loader": BELOW_EVERYTHING | {"reader"},
     "integrations": PUBLIC,

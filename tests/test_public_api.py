@@ -1,7 +1,6 @@
 """The public names: few, lazy, and what they say they are."""
 
-import subprocess
-import sys
+import inspect
 
 import pytest
 
@@ -20,17 +19,8 @@ def test_an_unknown_name_is_an_attribute_error():
         arraystore.opne  # noqa: B018
 
 
-@pytest.mark.parametrize(
-    "first",
-    ["import arraystore", "import arraystore.ingest.run", "import arraystore.ingest.plan", "import arraystore.cli"],
-)
-def test_ingest_is_called_whatever_was_imported_before(first):
-    """The function has the name of a package, which Python binds over it when a module of it is imported."""
-    code = (
-        f"{first}; import arraystore; function = arraystore.ingest; import arraystore.ingest.run\n"
-        "assert function is arraystore.ingest\n"
-        "assert callable(arraystore.ingest.run.ingest)\n"
-        "arraystore.ingest('/nowhere', 'x.zarr')"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert "FileNotFoundError" in run.stderr
+def test_ingest_is_a_function_whatever_was_imported_before():
+    import arraystore.ingestion.verify
+
+    assert inspect.isfunction(arraystore.ingest)
+    assert inspect.isfunction(arraystore.verify)

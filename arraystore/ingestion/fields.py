@@ -14,7 +14,7 @@ from arraystore.format.arrays import CHUNKS, KEY_DTYPES, RAGGED_DTYPES, ArrayFor
 from arraystore.format.layout import CHUNK_NBYTES, Placement
 from arraystore.format.spec import FieldKind, Status
 from arraystore.format.zarr import KEY, WORK_DIRECTORY, write_document
-from arraystore.ingest.progress import Advance
+from arraystore.ingestion.progress import Advance
 from arraystore.sources.archive import column
 
 if TYPE_CHECKING:

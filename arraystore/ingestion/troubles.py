@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from arraystore.format.spec import Status
-from arraystore.ingest.plan import Plan
+from arraystore.ingestion.plan import Plan
 from arraystore.sources.base import ImageSet
 
 HEADER = ("kind", "key", "row", "source", "detail")

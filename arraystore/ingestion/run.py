@@ -16,14 +16,14 @@ from arraystore.format.columns import CategoricalColumn, WritableColumn, write_c
 from arraystore.format.layout import DEFAULT_SHARD_NBYTES, place_records
 from arraystore.format.spec import FieldSpec, Status, StoreSpec
 from arraystore.format.zarr import WORK_DIRECTORY, commit, open_layout, store_files
-from arraystore.ingest.fields import Packing, Records, key_records, pack_field, write_field_index, write_key_index
-from arraystore.ingest.frame import build_columns, text_names
-from arraystore.ingest.plan import Plan, Rows, make_plan
-from arraystore.ingest.progress import Progress, make_progress
-from arraystore.ingest.report import IngestReport
-from arraystore.ingest.troubles import find_troubles, write_troubles
-from arraystore.ingest.workdir import Job, remove_workdir, work_on
-from arraystore.ingest.workers import thread_count
+from arraystore.ingestion.fields import Packing, Records, key_records, pack_field, write_field_index, write_key_index
+from arraystore.ingestion.frame import build_columns, text_names
+from arraystore.ingestion.plan import Plan, Rows, make_plan
+from arraystore.ingestion.progress import Progress, make_progress
+from arraystore.ingestion.report import IngestReport
+from arraystore.ingestion.troubles import find_troubles, write_troubles
+from arraystore.ingestion.workdir import Job, remove_workdir, work_on
+from arraystore.ingestion.workers import thread_count
 from arraystore.sources.archive import column, scan_sources
 from arraystore.sources.base import ImageSet, Source
 from arraystore.sources.bioscan5m import Bioscan5M

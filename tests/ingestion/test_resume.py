@@ -13,8 +13,8 @@ import pytest
 import arraystore
 from arraystore import _core
 from arraystore.errors import SourceChangedError, SourceError, UnfinishedStoreError
-from arraystore.ingest import run as run_module
-from arraystore.ingest import workdir
+from arraystore.ingestion import run as run_module
+from arraystore.ingestion import workdir
 from arraystore.testing import make_bioscan5m
 
 OPTIONS = {"shard_nbytes": 65_536}
@@ -126,15 +126,13 @@ class Stopping:
 
 
 def command(package, path):
-    code = (
-        "import sys; from arraystore.ingest.run import ingest; ingest(sys.argv[1:-1], sys.argv[-1], shard_nbytes=65536)"
-    )
+    code = "import sys, arraystore; arraystore.ingest(sys.argv[1:-1], sys.argv[-1], shard_nbytes=65536)"
     return [sys.executable, "-c", code, *map(str, package.sources()), str(path)]
 
 
 KILLED = """
 import os, signal, sys
-import arraystore.ingest.run as run
+import arraystore.ingestion.run as run
 from arraystore import _core
 from arraystore.format import zarr
 places = {"run": run, "core": _core, "zarr": zarr}

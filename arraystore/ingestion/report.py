@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from arraystore.ingest.progress import format_nbytes
+from arraystore.ingestion.progress import format_nbytes
 
 HARMLESS = frozenset({"merged-duplicate", "skipped-file"})
 _LABELS = {

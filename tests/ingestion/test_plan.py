@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arraystore.errors import DuplicateKeyError, SourceError
-from arraystore.ingest.plan import make_plan
+from arraystore.ingestion.plan import make_plan
 from arraystore.sources.archive import scan_sources
 from arraystore.sources.bioscan5m import Bioscan5M
 from arraystore.sources.tables import BIOSCAN5M_COLUMNS, read_metadata

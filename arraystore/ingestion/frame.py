@@ -15,7 +15,7 @@ from arraystore.format.columns import (
     WritableColumn,
     categorical,
 )
-from arraystore.ingest.plan import Plan, concatenate
+from arraystore.ingestion.plan import Plan, concatenate
 from arraystore.sources.archive import column
 from arraystore.sources.base import ImageSet
 from arraystore.sources.tables import MetadataTable, TableColumn

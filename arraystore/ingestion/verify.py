@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from arraystore.errors import ArrayStoreError
 from arraystore.format.arrays import ArrayForm
 from arraystore.format.zarr import DOCUMENT, KEY, Layout, open_layout, store_files
-from arraystore.ingest.progress import Progress, make_progress
-from arraystore.ingest.workers import thread_count
+from arraystore.ingestion.progress import Progress, make_progress
+from arraystore.ingestion.workers import thread_count
 
 if TYPE_CHECKING:
     from arraystore._core import Field, Keys

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from arraystore.ingest.progress import BarProgress, LineProgress, NoProgress, format_nbytes, make_progress
+from arraystore.ingestion.progress import BarProgress, LineProgress, NoProgress, format_nbytes, make_progress
 
 
 class Terminal(io.StringIO):
