@@ -1,6 +1,7 @@
 """Shipped test material: synthetic JPEGs, whole packages, Hypothesis strategies."""
 
 from arraystore.testing.jpegs import insect_jpeg, texture_jpeg
+from arraystore.testing.large import make_large_store
 from arraystore.testing.packages import BioscanPackage, make_bioscan5m
 
-__all__ = ["BioscanPackage", "insect_jpeg", "make_bioscan5m", "texture_jpeg"]
+__all__ = ["BioscanPackage", "insect_jpeg", "make_bioscan5m", "make_large_store", "texture_jpeg"]

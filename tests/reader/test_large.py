@@ -1,73 +1,22 @@
-"""Five million records: opening, keys and selections stay quick and small."""
+"""Five million records: keys and selections are right at that size, and opening takes no memory for them.
 
-import time
+How long it takes is measured by `benches/large.py`.
+"""
+
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import arraystore
-from arraystore import _core
-from arraystore.format import arrays, columns, layout, zarr
-from arraystore.format.spec import FieldSpec, StoreSpec
-from arraystore.testing import insect_jpeg
+from arraystore.testing import make_large_store
 
 N = 5_000_000
-KEY_NBYTES = 14
-SPLITS = ["pretrain", "test", "train"]
-
-
-def write_array(root, path, form, values):
-    directory = root / path
-    (directory / "c").mkdir(parents=True)
-    zarr.write_document(directory, form.document())
-    payload = memoryview(np.ascontiguousarray(values)).cast("B")
-    for shard, name in enumerate(form.shard_names()):
-        part = payload[shard * form.shard_nbytes : (shard + 1) * form.shard_nbytes]
-        padding = bytes(form.chunk_count(shard) * form.chunk_nbytes - len(part))
-        (directory / name).write_bytes(b"".join([part, padding, form.footer(shard)]))
-
-
-def write_field(root, name, data, arrays_by_name):
-    zarr.write_document(root / name, arrays.group_document())
-    write_array(root, f"{name}/data", arrays.ArrayForm.data(len(data), layout.DEFAULT_SHARD_NBYTES), data)
-    for array, values in arrays_by_name.items():
-        write_array(root, f"{name}/{array}", arrays.ArrayForm.index(values.dtype.name, N), values)
-
-
-def key_bytes():
-    """Keys like `ABCD0001234-20`, one after another."""
-    row = np.arange(N)
-    keys = np.empty((N, KEY_NBYTES), np.uint8)
-    keys[:, :4], keys[:, 11:] = list(b"ABCD"), list(b"-20")
-    for digit in range(7):
-        keys[:, 10 - digit] = ord("0") + row // 10**digit % 10
-    return keys.reshape(-1)
 
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory) -> Path:
-    """Five million rows over sixteen images."""
-    root = tmp_path_factory.mktemp("large") / "large.zarr"
-    root.mkdir()
-    keys, row = key_bytes(), np.arange(N, dtype=np.uint64)
-    strings = _core.Strings(keys, np.arange(N + 1, dtype=np.uint64) * KEY_NBYTES)
-    hashes, rows, _ = _core.index_keys(strings)
-    key_arrays = {"offset": row * np.uint64(KEY_NBYTES), "nbytes": np.full(N, KEY_NBYTES, np.uint32)}
-    key_arrays |= {"crc32c": np.zeros(N, np.uint32), "hash": np.asarray(hashes), "row": np.asarray(rows)}
-    write_field(root, "key", keys, key_arrays)
-    jpegs = [insect_jpeg(seed, width=300) for seed in range(16)]
-    ends = np.cumsum([0, *map(len, jpegs)])
-    which = (row % 16).astype(np.int64)
-    image_arrays = {"offset": ends[which].astype(np.uint64), "nbytes": np.diff(ends)[which].astype(np.uint32)}
-    # The checksums are not those of the images: these tests are about rows.
-    image_arrays |= {"crc32c": np.zeros(N, np.uint32), "status": np.zeros(N, np.uint8)}
-    image_arrays |= {"height": np.full(N, 256, np.uint16), "width": np.full(N, 300, np.uint16)}
-    write_field(root, "image", np.frombuffer(b"".join(jpegs), np.uint8), image_arrays)
-    split = columns.categorical(row.astype(np.int64) % 3, SPLITS)
-    columns.write_columns(root, "processid", strings, {"split": split, "index": columns.NumericColumn(row)})
-    zarr.commit(root, StoreSpec(n=N, fields=(FieldSpec("image", "jpeg"),)), sync=False)
-    return root
+    return make_large_store(tmp_path_factory.mktemp("large") / "large.zarr", N)
 
 
 def private_nbytes():
@@ -78,14 +27,12 @@ def private_nbytes():
 
 
 @pytest.mark.slow
-def test_opening_costs_nothing(large):
-    before, begun = private_nbytes(), time.perf_counter()
+def test_opening_takes_no_memory_for_the_rows(large):
+    before = private_nbytes()
     with arraystore.open(large) as store:
         assert store.keys[N - 1] == "ABCD4999999-20"
         assert store.row("ABCD0000005-20") == 5
         assert store.read([N - 1], verify=False)[0].shape == (256, 300, 3)
-        elapsed = time.perf_counter() - begun
-    assert elapsed < 0.5, "50 ms on an idle machine"
     assert private_nbytes() - before < 60_000_000
 
 
@@ -95,9 +42,7 @@ def test_keys_are_found_and_named(large):
     with arraystore.open(large) as store:
         keys = store.keys[rows]
         assert keys[:3] == [f"ABCD{row:07d}-20" for row in rows[:3]]
-        begun = time.perf_counter()
         np.testing.assert_array_equal(store.rows(keys), rows)
-        assert time.perf_counter() - begun < 20e-6 * len(rows), "2 us a key on an idle machine"
         assert "ABCD5000000-20" not in store
 
 

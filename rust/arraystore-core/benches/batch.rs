@@ -3,6 +3,7 @@
 //! Reads the JPEGs below the folder `ARRAYSTORE_BENCH_JPEGS` (the first 1,024 by path); without it, makes 256 of its own.
 
 #![expect(
+    clippy::print_stdout,
     clippy::unwrap_used,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -11,7 +12,7 @@
 )]
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arraystore_core::crop::{Policy, Size};
 use arraystore_core::field::{Field, FieldParts, ReadOptions};
@@ -95,6 +96,68 @@ fn field(folder: &Path, images: &[Vec<u8>]) -> Field {
     Field::new("image".to_owned(), len, parts)
 }
 
+/// libjpeg-turbo called directly, into memory that is used again.
+struct Direct {
+    decompressor: turbojpeg::Decompressor,
+    batch: Vec<Vec<u8>>,
+}
+
+impl Direct {
+    fn new() -> Self {
+        Self {
+            decompressor: turbojpeg::Decompressor::new().unwrap(),
+            batch: vec![Vec::new(); BATCH],
+        }
+    }
+
+    fn decode(&mut self, images: &[Vec<u8>], rows: &[u64]) {
+        for (&row, pixels) in rows.iter().zip(&mut self.batch) {
+            let jpeg = &images[usize::try_from(row).unwrap()];
+            let header = self.decompressor.read_header(jpeg).unwrap();
+            pixels.resize(header.width * header.height * 3, 0);
+            let image = turbojpeg::Image {
+                pixels: &mut pixels[..],
+                width: header.width,
+                pitch: header.width * 3,
+                height: header.height,
+                format: turbojpeg::PixelFormat::RGB,
+            };
+            self.decompressor.decompress(jpeg, image).unwrap();
+        }
+    }
+}
+
+/// Prints the speed of `Field::decode` as a share of libjpeg-turbo's, measured in turn so that a drift meets both alike.
+fn print_ratio(field: &Field, images: &[Vec<u8>], rows: &[u64]) {
+    const ROUNDS: usize = 31;
+    let mut direct = Direct::new();
+    let mut last = Vec::new();
+    let mut ratios: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let begun = Instant::now();
+            direct.decode(images, rows);
+            let theirs = begun.elapsed();
+            let begun = Instant::now();
+            last = field
+                .decode(
+                    rows,
+                    ReadOptions {
+                        verify: true,
+                        threads: 1,
+                    },
+                )
+                .unwrap();
+            theirs.as_secs_f64() / begun.elapsed().as_secs_f64()
+        })
+        .collect();
+    for (ours, theirs) in last.iter().zip(&direct.batch) {
+        assert!(ours.memory.as_ref() == &theirs[..], "pixels differ");
+    }
+    ratios.sort_by(f64::total_cmp);
+    let [low, median, high] = [ROUNDS / 10, ROUNDS / 2, ROUNDS * 9 / 10].map(|at| ratios[at]);
+    println!("decode: {median:.3} of libjpeg-turbo's speed ({low:.3} to {high:.3}, 80 % of {ROUNDS} rounds)");
+}
+
 fn bench(criterion: &mut Criterion) {
     let images = images();
     let folder = tempfile::tempdir().unwrap();
@@ -106,38 +169,11 @@ fn bench(criterion: &mut Criterion) {
         .sample_size(20)
         .measurement_time(Duration::from_secs(6));
 
-    // Both sides write into memory of a whole batch that is used again.
-    let mut decompressor = turbojpeg::Decompressor::new().unwrap();
-    let mut batch: Vec<Vec<u8>> = vec![Vec::new(); BATCH];
+    print_ratio(&field, &images, &rows);
+    let mut direct = Direct::new();
     group.bench_function("decode/libjpeg-turbo", |bencher| {
-        bencher.iter(|| {
-            for (&row, pixels) in rows.iter().zip(&mut batch) {
-                let jpeg = &images[usize::try_from(row).unwrap()];
-                let header = decompressor.read_header(jpeg).unwrap();
-                pixels.resize(header.width * header.height * 3, 0);
-                let image = turbojpeg::Image {
-                    pixels: &mut pixels[..],
-                    width: header.width,
-                    pitch: header.width * 3,
-                    height: header.height,
-                    format: turbojpeg::PixelFormat::RGB,
-                };
-                decompressor.decompress(jpeg, image).unwrap();
-            }
-        });
+        bencher.iter(|| direct.decode(&images, &rows))
     });
-    let decoded = field
-        .decode(
-            &rows,
-            ReadOptions {
-                verify: true,
-                threads: 1,
-            },
-        )
-        .unwrap();
-    for (ours, theirs) in decoded.iter().zip(&batch) {
-        assert!(ours.memory.as_ref() == &theirs[..], "pixels differ");
-    }
     for (name, verify) in [("decode/arraystore", true), ("decode/arraystore-unverified", false)] {
         let mut last = Vec::new();
         group.bench_function(name, |bencher| {

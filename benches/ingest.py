@@ -1,0 +1,70 @@
+"""Ingest of one package as a folder, a stored and a deflated zip, beside a plain copy of the same bytes.
+
+    python benches/ingest.py [--images 20000] [--workers 2] [--folder DIR]
+
+Sources are warm (in the page cache), stores are synced to disk, copies too. Each is done three times; the fastest
+counts, since what disturbs a disk only makes it slower. Stores are verified.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import arraystore
+from arraystore.testing import make_bioscan5m
+
+ROUNDS = 3
+
+
+def seconds(work: Callable[[], object], clean: Callable[[], object]) -> float:
+    times = []
+    for _ in range(ROUNDS):
+        clean()
+        begun = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begun)
+    return min(times)
+
+
+def copy_synced(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=20_000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--folder", type=Path, help="where to work; default: a temporary directory")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=args.folder) as name:
+        folder = Path(name)
+        for form in ("tree", "zip-stored", "zip-deflated"):
+            package = make_bioscan5m(folder / form, args.images, distinct=200, form=form)
+            store = folder / f"{form}.zarr"
+
+            def ingest(package=package, store=store):
+                return arraystore.ingest(
+                    package.sources(), store, metadata=package.metadata, workers=args.workers, progress=False
+                )
+
+            taken = seconds(ingest, lambda store=store: shutil.rmtree(store, ignore_errors=True))
+            report = arraystore.verify(store, progress=False)
+            assert not report.problems, report
+            line = f"{form:<13} {args.images / taken:>9,.0f} images/s"
+            if form == "zip-stored":
+                [archive] = package.sources()
+                copied = seconds(lambda archive=archive: copy_synced(Path(archive), folder / "copy"), lambda: None)
+                line += f", {taken / copied:.2f} x the time of a copy of the archive"
+            print(line)
+
+
+if __name__ == "__main__":
+    main()

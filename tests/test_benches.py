@@ -1,0 +1,33 @@
+"""Benchmarks run once with little to do, so that they cannot rot; they check their own results."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHES = Path(__file__).parents[1] / "benches"
+
+
+def run(name, *arguments):
+    done = subprocess.run(
+        [sys.executable, BENCHES / name, *arguments], capture_output=True, text=True, timeout=280, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_bench_of_large_stores_runs():
+    assert "1,000 rows" in run("large.py", "--rows", "1000")
+
+
+def test_the_bench_of_ingest_runs(tmp_path):
+    assert "zip-deflated" in run("ingest.py", "--images", "40", "--folder", str(tmp_path))
+
+
+def test_the_comparison_runs(tmp_path):
+    for guest in ("cv2", "matplotlib", "simplejpeg"):
+        pytest.importorskip(guest, reason="an extra of the benches")
+    plot = tmp_path / "some.png"
+    assert "zarr-python" in run("compare.py", "--images", "48", "--rounds", "1", "--plot", str(plot))
+    assert plot.stat().st_size > 1000
