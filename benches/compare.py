@@ -97,10 +97,10 @@ def contenders_for_crops(store: arraystore.Store, jpegs: list[bytes]) -> list[Ca
 
 
 def contenders_for_threads(store: arraystore.Store, jpegs: list[bytes]) -> list[Case]:
-    crops = Crops(store, jpegs)
+    crops, alone = Crops(store, jpegs), "arraystore, one thread"
     return [
         Case("decode/full/two threads", OURS, lambda rows: store.read(rows, threads=2)),
-        Case("decode/full/two threads", "arraystore, one thread", lambda rows: store.read(rows, threads=1)),
+        Case("decode/full/two threads", alone, lambda rows: store.read(rows, threads=1)),
         Case("crops/random_resized_224/two threads", OURS, lambda rows: crops.with_arraystore(rows, 2)),
         Case(
             "crops/random_resized_224/two threads",
