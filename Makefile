@@ -78,7 +78,7 @@ format: $(STAMPS)/test
 
 ##  make bench                      benches/README.md says what, and how to read it
 .PHONY: bench
-bench: $(STAMPS)/test $(STAMPS)/extension
+bench: $(STAMPS)/bench $(STAMPS)/extension
 	cargo bench --locked --package arraystore-core
 	python benches/compare.py $(ARGS)
 
@@ -116,6 +116,11 @@ $(STAMPS)/base: $(STAMPS)/venv pyproject.toml requirements-dev.lock scripts/requ
 $(STAMPS)/test: $(STAMPS)/base requirements-dev.lock
 	$(SAY) "installing what the tests need into .venv"
 	@$(PIP) --requirement requirements-dev.lock
+	@touch $@
+
+$(STAMPS)/bench: $(STAMPS)/test pyproject.toml
+	$(SAY) "installing what the benches compare with into .venv"
+	@$(PIP) matplotlib opencv-python-headless simplejpeg
 	@touch $@
 
 $(STAMPS)/extension: $(STAMPS)/base pyproject.toml $(RUST)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from arraystore import _core
 from arraystore.errors import FormatError
 from arraystore.format.layout import CHUNK_NBYTES
 from arraystore.format.spec import FieldKind
@@ -129,7 +130,7 @@ class ArrayForm:
         entries[: len(present), 0] = present * np.uint64(self.chunk_nbytes)
         entries[: len(present), 1] = self.chunk_nbytes
         payload = entries.tobytes()
-        return payload + _crc32c(payload).to_bytes(4, "little")
+        return payload + _core.crc32c(payload).to_bytes(4, "little")
 
     def file_nbytes(self, shard: int) -> int:
         """Return the length of a shard file: whole chunks, then the index."""
@@ -195,23 +196,3 @@ def _only_integer(path: str, document: Mapping[str, Any], entry: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0 or value > 2**62:
         raise FormatError(f"array {path}: {entry}: expected a length, found {value!r}")
     return value
-
-
-def _crc32c_table() -> list[int]:
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
-        table.append(value)
-    return table
-
-
-_TABLE = _crc32c_table()
-
-
-def _crc32c(payload: bytes) -> int:
-    # In Python, since only footers pass here (64 KiB a shard, and all full shards have the same).
-    crc = 0xFFFFFFFF
-    for byte in payload:
-        crc = (crc >> 8) ^ _TABLE[(crc ^ byte) & 0xFF]
-    return crc ^ 0xFFFFFFFF

@@ -155,6 +155,12 @@ pub fn write(data: &[u8], directory: &Path, sharding: Sharding) -> Result<Vec<u3
     Ok(checksums)
 }
 
+/// The CRC-32C of some bytes.
+#[must_use]
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes)
+}
+
 /// The CRC-32C of a whole file.
 ///
 /// # Errors

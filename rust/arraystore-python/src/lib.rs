@@ -28,7 +28,7 @@ mod _core {
     #[pymodule_export]
     use super::ingest::{Extents, Members, index_keys, match_keys, scan_sources};
     #[pymodule_export]
-    use super::pack::{PackResult, file_crc32c, pack_records, write_sharded};
+    use super::pack::{PackResult, crc32c, file_crc32c, pack_records, write_sharded};
     #[pymodule_export]
     use super::strings::Strings;
     #[pymodule_export]

@@ -141,3 +141,8 @@ pub(crate) fn write_sharded(
 pub(crate) fn file_crc32c(py: Python<'_>, path: PathBuf) -> PyResult<u32> {
     py.detach(|| shard::file_crc32c(&path)).map_err(to_py_err)
 }
+
+#[pyfunction]
+pub(crate) fn crc32c(data: &[u8]) -> u32 {
+    arraystore_core::shard::crc32c(data)
+}
