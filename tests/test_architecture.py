@@ -25,7 +25,7 @@ ALLOWED = {
     "integrations": PUBLIC,
     "cli": PUBLIC,
     "__main__": PUBLIC | {"cli"},
-    "testing": PUBLIC,
+    "testing": PUBLIC | BELOW_EVERYTHING | {"format"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # What only integrations, or a method that says so, may load: each of them costs more than all of arraystore.
