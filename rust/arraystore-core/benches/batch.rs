@@ -172,7 +172,7 @@ fn bench(criterion: &mut Criterion) {
     print_ratio(&field, &images, &rows);
     let mut direct = Direct::new();
     group.bench_function("decode/libjpeg-turbo", |bencher| {
-        bencher.iter(|| direct.decode(&images, &rows))
+        bencher.iter(|| direct.decode(&images, &rows));
     });
     for (name, verify) in [("decode/arraystore", true), ("decode/arraystore-unverified", false)] {
         let mut last = Vec::new();
