@@ -11,7 +11,7 @@ from arraystore.errors import FormatError
 
 FORMAT_VERSION = 1
 
-FieldKind = Literal["jpeg", "text", "array"]
+FieldKind = Literal["jpeg", "text"]
 
 
 class Status(enum.IntEnum):
@@ -41,7 +41,7 @@ class FieldSpec:
     ----------
     name : str
         Its group in the store.
-    kind : {"jpeg", "text", "array"}
+    kind : {"jpeg", "text"}
         What one record holds.
     """
 
@@ -104,6 +104,10 @@ class StoreSpec:
                 raise FormatError(f"checksum of {path}: {checksum!r} is not a CRC-32C")
             if not path or path.startswith("/") or ".." in path.split("/"):
                 raise FormatError(f"checksum of {path!r}: expected a path in the store")
+
+    def field(self, name: str) -> FieldSpec:
+        """Return the field of this name, which there is."""
+        return next(each for each in self.fields if each.name == name)
 
     def to_json(self) -> dict[str, Any]:
         """Return the attribute, of plain JSON types in a fixed order."""

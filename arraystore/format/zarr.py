@@ -7,11 +7,14 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from arraystore.errors import FormatError, UnfinishedStoreError
+from arraystore.errors import DamagedStoreError, FormatError, UnfinishedStoreError
 from arraystore.format.arrays import KEY_DTYPES, ArrayForm, field_dtypes, form_of
 from arraystore.format.spec import StoreSpec
+
+if TYPE_CHECKING:
+    from arraystore.format.columns import Column
 
 DOCUMENT = "zarr.json"
 WORK_DIRECTORY = ".ingest"
@@ -99,6 +102,51 @@ class Layout:
     def array_paths(self) -> list[str]:
         """Return the paths of all arrays of the fields and of the key."""
         return [path for path, _ in self._expected_dtypes()]
+
+    def read_column(self, name: str) -> Column:
+        """Read one column, after each of its files was compared with its checksum.
+
+        A chunk that is missing would be read as fill values, so that a missing file looks like valid data.
+
+        Parameters
+        ----------
+        name : str
+            Name of the column, or that of the key for the index of the data frame.
+
+        Returns
+        -------
+        CategoricalColumn, NumericColumn, NullableColumn or StringColumn
+
+        Raises
+        ------
+        DamagedStoreError
+            If a file of the column is missing or is not as it was written.
+        FormatError
+            If the store has no such column or no checksums for it, or it is not as format 1 has it.
+        OSError
+            If a file cannot be read.
+        """
+        from arraystore.format.zarr_columns import read_column
+
+        self._check_files(f"{COLUMNS}/{name}/")
+        return read_column(self.path / COLUMNS, name, n=self.spec.n)
+
+    def _check_files(self, prefix: str) -> None:
+        from arraystore import _core
+
+        expected = {path: checksum for path, checksum in self.spec.checksums.items() if path.startswith(prefix)}
+        if prefix + DOCUMENT not in expected:
+            raise FormatError(f"{self.path}: the store has no {prefix.removesuffix('/')}, or no checksums for it")
+        advice = "restore the file from a copy; arraystore verify lists all that is damaged"
+        for path, checksum in expected.items():
+            try:
+                found = _core.file_crc32c(str(self.path / path))
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+                raise DamagedStoreError(f"{self.path / path}: the file is missing: {advice}", "missing-file") from error
+            if found != checksum:
+                raise DamagedStoreError(
+                    f"{self.path / path}: expected CRC-32C {checksum:08x}, found {found:08x}: {advice}", "checksum"
+                )
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -12,10 +12,11 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from arraystore.errors import InvalidRequestError, SourceError
-from arraystore.format.columns import CategoricalColumn, WritableColumn, write_columns
+from arraystore.format.columns import CategoricalColumn, WritableColumn
 from arraystore.format.layout import DEFAULT_SHARD_NBYTES, place_records
 from arraystore.format.spec import FieldSpec, Status, StoreSpec
-from arraystore.format.zarr import WORK_DIRECTORY, commit, open_layout, store_files
+from arraystore.format.zarr import COLUMNS, WORK_DIRECTORY, commit, open_layout, store_files
+from arraystore.format.zarr_columns import write_columns
 from arraystore.ingestion.fields import Packing, Records, key_records, pack_field, write_field_index, write_key_index
 from arraystore.ingestion.frame import build_columns, text_names
 from arraystore.ingestion.plan import Plan, Rows, make_plan
@@ -153,7 +154,7 @@ class _Run:
         columns = build_columns(plan, self.images, metadata, key=self.layout.key)
         with self.progress.phase("columns", unit="columns") as advance:
             advance(0, 0)
-            write_columns(self.store, self.layout.key, plan.keys, columns)
+            write_columns(self.store / COLUMNS, self.layout.key, plan.keys, columns)
             advance(len(columns), 0)
         counts |= {"split": _count_categories(columns.get("split"))}
         self._commit(plan, metadata, checksums, counts)

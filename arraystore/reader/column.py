@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -16,10 +16,18 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Column", "Mask", "StoredColumn", "check_stored", "is_missing", "need_pandas", "need_pyarrow"]
+__all__ = ["Column", "Mask", "StoredColumn", "check_stored", "freeze", "is_missing", "need_pandas", "need_pyarrow"]
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 StoredColumn: TypeAlias = CategoricalColumn | NumericColumn | NullableColumn | StringColumn
+
+# The arrays of a stored column, and the kinds of NumPy types that each may have.
+_KINDS: Mapping[type, Mapping[str, str]] = {
+    CategoricalColumn: {"codes": "i", "categories": "OTU"},
+    NumericColumn: {"values": "biuf"},
+    NullableColumn: {"values": "iu", "mask": "b"},
+    StringColumn: {"values": "OTU", "mask": "b"},
+}
 
 # A representation shows so many values.
 _SHOWN = 6
@@ -168,6 +176,10 @@ def check_stored(name: str, stored: StoredColumn, n: int) -> None:
     FormatError
         If it has another length than the store, or codes beyond its categories.
     """
+    for entry, kinds in _KINDS[type(stored)].items():
+        values = getattr(stored, entry)
+        if values is not None and values.dtype.kind not in kinds:
+            raise FormatError(f"column {name!r} has {entry} of type {values.dtype}")
     lengths = {len(stored)}
     if isinstance(stored, NullableColumn | StringColumn) and stored.mask is not None:
         lengths.add(len(stored.mask))
@@ -177,6 +189,14 @@ def check_stored(name: str, stored: StoredColumn, n: int) -> None:
         low, high = int(stored.codes.min()), int(stored.codes.max())
         if low < -1 or high >= len(stored.categories):
             raise FormatError(f"column {name!r} has codes {low} to {high} for {len(stored.categories)} categories")
+
+
+def freeze(stored: StoredColumn) -> None:
+    """Make the arrays of a column read-only, and with them all that shares their memory."""
+    for entry in _KINDS[type(stored)]:
+        values = getattr(stored, entry)
+        if values is not None:
+            values.flags.writeable = False
 
 
 def is_missing(value: object) -> bool:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from arraystore import _core
 from arraystore.errors import InvalidRequestError
+from arraystore.format.arrays import field_dtypes
 from arraystore.format.spec import StoreSpec
 from arraystore.format.zarr import Layout, open_layout
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Handle"]
 
 _T = TypeVar("_T")
-
-_OPTIONAL_ARRAYS = ("crc32c", "height", "width", "status")
 
 
 class Handle:
@@ -81,13 +80,14 @@ class Handle:
         return self._once("field", name, lambda: self._make_field(name))
 
     def column(self, name: str) -> StoredColumn:
-        """Return a column as it lies on disk; it is read once."""
-        from arraystore.format.columns import read_column
-        from arraystore.reader.column import check_stored
+        """Return a column as it lies on disk, with read-only arrays; it is read once."""
+        from arraystore.reader.column import check_stored, freeze
 
         def read() -> StoredColumn:
-            stored = read_column(self.layout.path, name)
+            stored = self.layout.read_column(name)
             check_stored(name, stored, self.spec.n)
+            # All views share it: who wrote into it would change what `select` finds.
+            freeze(stored)
             return stored
 
         return self._once("column", name, read)
@@ -117,19 +117,12 @@ class Handle:
             data=pieces("key/data"),
             offset=pieces("key/offset"),
             nbytes=pieces("key/nbytes"),
+            crc32c=pieces("key/crc32c"),
             hash=pieces("key/hash"),
             row=pieces("key/row"),
         )
 
     def _make_field(self, name: str) -> _core.Field:
-        layout = self.layout
-        optional = [array for array in _OPTIONAL_ARRAYS if layout.has(f"{name}/{array}")]
-        return _core.Field(
-            name,
-            self.spec.n,
-            data=layout.pieces(f"{name}/data"),
-            offset=layout.pieces(f"{name}/offset"),
-            nbytes=layout.pieces(f"{name}/nbytes"),
-            keys=self.keys(),
-            **{array: layout.pieces(f"{name}/{array}") for array in optional},
-        )
+        # All of them: without its checksums, a field would be read unchecked.
+        pieces = {array: self.layout.pieces(f"{name}/{array}") for array in field_dtypes(self.spec.field(name).kind)}
+        return _core.Field(name, self.spec.n, keys=self.keys(), **pieces)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from arraystore import _core
-from arraystore.format import arrays, columns, layout, zarr
+from arraystore.format import arrays, columns, layout, zarr, zarr_columns
 from arraystore.format.spec import FieldSpec, StoreSpec
 from arraystore.testing.jpegs import insect_jpeg
 
@@ -24,7 +24,7 @@ def make_large_store(root: Path, n: int = 5_000_000) -> Path:
     """Make a finished store of `n` records.
 
     Row `i` has the key ``ABCD{i:07d}-20``, image ``i % 16``, split ``("pretrain", "test", "train")[i % 3]`` and the
-    column ``index`` with value `i`. The checksums are not those of the images: read with ``verify=False``.
+    column ``index`` with value `i`. The checksums of the images are not theirs: read with ``verify=False``.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def make_large_store(root: Path, n: int = 5_000_000) -> Path:
     strings = _core.Strings(keys, np.arange(n + 1, dtype=np.uint64) * np.uint64(_KEY_NBYTES))
     hashes, rows, _ = _core.index_keys(strings)
     index = {"offset": row * np.uint64(_KEY_NBYTES), "nbytes": np.full(n, _KEY_NBYTES, np.uint32)}
-    index |= {"crc32c": np.zeros(n, np.uint32), "hash": np.asarray(hashes), "row": np.asarray(rows)}
+    index |= {"crc32c": np.asarray(strings.crc32c()), "hash": np.asarray(hashes), "row": np.asarray(rows)}
     _write_field(root, "key", keys, index)
     jpegs = [insect_jpeg(seed, width=300) for seed in range(_IMAGES)]
     ends = np.cumsum([0, *map(len, jpegs)])
@@ -54,8 +54,11 @@ def make_large_store(root: Path, n: int = 5_000_000) -> Path:
     index |= {"height": np.full(n, 256, np.uint16), "width": np.full(n, 300, np.uint16)}
     _write_field(root, "image", np.frombuffer(b"".join(jpegs), np.uint8), index)
     split = columns.categorical(row.astype(np.int64) % len(_SPLITS), _SPLITS)
-    columns.write_columns(root, "processid", strings, {"split": split, "index": columns.NumericColumn(row)})
-    zarr.commit(root, StoreSpec(n=n, fields=(FieldSpec("image", "jpeg"),)), sync=False)
+    frame: dict[str, columns.WritableColumn] = {"split": split, "index": columns.NumericColumn(row)}
+    zarr_columns.write_columns(root / zarr.COLUMNS, "processid", strings, frame)
+    files = [name for name in zarr.store_files(root) if "/data/c/" not in name]
+    checksums = {name: _core.file_crc32c(str(root / name)) for name in files}
+    zarr.commit(root, StoreSpec(n=n, fields=(FieldSpec("image", "jpeg"),), checksums=checksums), sync=False)
     return root
 
 

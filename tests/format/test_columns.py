@@ -11,16 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arraystore.errors import FormatError
-from arraystore.format import columns as columns_module
+from arraystore.format import zarr_columns
 from arraystore.format.columns import (
     CategoricalColumn,
     NullableColumn,
     NumericColumn,
     StringColumn,
     categorical,
-    read_column,
-    write_columns,
 )
+from arraystore.format.zarr_columns import read_column, write_columns
 
 KEYS = ["ABC-1", "Ünïcode-2", "NA"]
 
@@ -59,7 +58,7 @@ def read_frame(store):
 @pytest.fixture
 def store(tmp_path):
     zarr.open_group(tmp_path, mode="w", zarr_format=3)
-    write_columns(tmp_path, "processid", texts(*KEYS), COLUMNS)
+    write_columns(tmp_path / "columns", "processid", texts(*KEYS), COLUMNS)
     return tmp_path
 
 
@@ -69,7 +68,7 @@ def test_anndata_reads_the_frame_without_a_warning(store):
 
 def test_each_column_reads_back_alone(store):
     for name, column in COLUMNS.items():
-        found = read_column(store, name)
+        found = read_column(store / "columns", name, n=3)
         assert type(found) is type(column)
         for entry in column.__dataclass_fields__:
             expected = getattr(column, entry)
@@ -77,38 +76,62 @@ def test_each_column_reads_back_alone(store):
                 assert getattr(found, entry) is None
             else:
                 np.testing.assert_array_equal(np.asarray(getattr(found, entry), expected.dtype), expected)
-    assert list(read_column(store, "processid").values) == KEYS
+    assert list(read_column(store / "columns", "processid", n=3).values) == KEYS
 
 
-def test_unknown_column_is_a_key_error(store):
-    for name in ["colour", "order/codes", "../columns"]:
-        with pytest.raises(KeyError, match="no column"):
-            read_column(store, name)
+@pytest.mark.parametrize("name", ["colour", "../columns"])
+def test_what_is_no_column_is_a_format_error(store, name):
+    with pytest.raises(FormatError, match="column"):
+        read_column(store / "columns", name, n=3)
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("coord-lat/zarr.json", b"{"),
+        ("coord-lat/zarr.json", b"[]"),
+        ("coord-lat/c/0", b"not compressed"),
+        ("order/codes/zarr.json", None),
+        ("order/categories/c/0", b"\xff" * 40),
+    ],
+)
+def test_what_zarr_cannot_read_is_a_format_error(store, path, content):
+    file = store / "columns" / path
+    file.unlink() if content is None else file.write_bytes(content)
+    with pytest.raises(FormatError, match=f"column '{path.split('/')[0]}' cannot be read"):
+        read_column(store / "columns", path.split("/")[0], n=3)
+
+
+def test_a_hostile_shape_asks_for_no_memory(store):
+    for path in ("coord-lat", "order/codes", "order/categories"):
+        zarr.open_array(store / "columns" / path, mode="r+").resize((2**50,))
+        with pytest.raises(FormatError, match="1125899906842624"):
+            read_column(store / "columns", path.split("/")[0], n=3)
 
 
 def test_foreign_encoding_is_named(store):
     zarr.open_array(store / "columns/coord-lat", mode="r+").attrs["encoding-type"] = "sparse"
-    with pytest.raises(FormatError, match="column coord-lat: encoding 'sparse'"):
-        read_column(store, "coord-lat")
+    with pytest.raises(FormatError, match="column 'coord-lat': encoding 'sparse'"):
+        read_column(store / "columns", "coord-lat", n=3)
 
 
 def test_strings_are_written_a_part_at_a_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(columns_module, "STRING_CHUNK_ROWS", 4)
+    monkeypatch.setattr(zarr_columns, "STRING_CHUNK_ROWS", 4)
     keys = [f"k{i}" for i in range(11)]
     zarr.open_group(tmp_path, mode="w", zarr_format=3)
-    write_columns(tmp_path, "processid", texts(*keys), {})
+    write_columns(tmp_path / "columns", "processid", texts(*keys), {})
     assert zarr.open_array(tmp_path / "columns/processid").chunks == (4,)
     assert read_frame(tmp_path).index.tolist() == keys
 
 
 def test_column_of_another_length_is_refused(tmp_path):
     with pytest.raises(ValueError, match="column x has 1 values for 3 records"):
-        write_columns(tmp_path, "processid", texts(*KEYS), {"x": NumericColumn(np.zeros(1))})
+        write_columns(tmp_path / "columns", "processid", texts(*KEYS), {"x": NumericColumn(np.zeros(1))})
 
 
 def test_empty_frame_is_read(tmp_path):
     zarr.open_group(tmp_path, mode="w", zarr_format=3)
-    write_columns(tmp_path, "processid", texts(), {"split": categorical(np.zeros(0, np.int32), [])})
+    write_columns(tmp_path / "columns", "processid", texts(), {"split": categorical(np.zeros(0, np.int32), [])})
     assert read_frame(tmp_path).shape == (0, 1)
 
 

@@ -1,7 +1,6 @@
 """Documents and shards of format 1 against zarr-python, and what is refused when a store is opened."""
 
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -81,19 +80,6 @@ def test_layout_says_where_every_array_lies(tmp_path):
     assert layout.column_names == ("order", "coord-lat")
     assert layout.has("key/hash")
     assert not layout.has("dna_barcode/data")
-
-
-def test_store_of_five_million_rows_opens_in_ten_milliseconds(tmp_path):
-    small_store(tmp_path / "s.zarr", n=5_000_000)
-
-    def opening() -> float:
-        start = time.perf_counter()
-        layout = open_layout(tmp_path / "s.zarr")
-        for path in layout.array_paths():
-            layout.pieces(path)
-        return time.perf_counter() - start
-
-    assert min(opening() for _ in range(5)) < 0.010
 
 
 def test_zarr_python_reads_the_consolidated_tree_without_a_warning(tmp_path):

@@ -148,6 +148,8 @@ def test_an_unknown_column_is_named_with_those_that_are_close(columns):
         (categorical([0, 1, 3]), "codes 0 to 3 for 3 categories"),
         (categorical([0, 1, -2]), "codes -2 to 1"),
         (NullableColumn(np.zeros(3, int), np.zeros(2, bool)), r"\[2, 3\] values"),
+        (CategoricalColumn(np.zeros(3), np.array(ORDERS, object)), "codes of type float64"),
+        (NullableColumn(np.zeros(3, int), np.zeros(3, int)), "mask of type int64"),
     ],
 )
 def test_a_column_of_a_file_is_not_believed(stored, message):

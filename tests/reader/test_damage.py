@@ -1,6 +1,7 @@
 """Damage to a store is met by the read that touches it, and named."""
 
 import contextlib
+import json
 import shutil
 
 import numpy as np
@@ -62,6 +63,67 @@ def test_text_that_is_no_utf8_is_named(copy, store):
             damaged.text(3)
         with pytest.raises(FormatError, match="dna_barcode of row 3 is not UTF-8"):
             damaged.text([2, 3], verify=False)
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "message"),
+    [
+        (
+            "columns/split/codes/c/0",
+            "remove",
+            "columns/split/codes/c/0: the file is missing: restore .* arraystore verify",
+        ),
+        ("columns/split/categories/c/0", "remove", "the file is missing"),
+        ("columns/split/codes/c/0", "flip", "columns/split/codes/c/0: expected CRC-32C"),
+        ("columns/split/zarr.json", "empty", "columns/split/zarr.json: expected CRC-32C"),
+        ("columns/split/codes/zarr.json", "remove", "the file is missing"),
+        ("columns/split", "remove", "columns/split/.*the file is missing"),
+        ("columns", "remove", "columns/split/.*the file is missing"),
+    ],
+)
+def test_a_damaged_column_is_named_and_never_read(copy, path, change, message):
+    """Zarr reads a chunk that is missing as zeros, and code 0 is the first category."""
+    target = copy / path
+    if change == "remove":
+        shutil.rmtree(target) if target.is_dir() else target.unlink()
+    elif change == "empty":
+        target.write_bytes(b"")
+    else:
+        payload = bytearray(target.read_bytes())
+        payload[-1] ^= 1
+        target.write_bytes(payload)
+    with arraystore.open(copy) as damaged:
+        for read in (
+            lambda: damaged.columns["split"],
+            lambda: damaged.select(split="train"),
+            damaged.info,
+            lambda: damaged.columns.to_pandas(["split"]),
+        ):
+            with pytest.raises(DamagedStoreError, match=message):
+                read()
+        if path != "columns":
+            assert len(damaged.columns["order"]) == len(damaged)
+
+
+def test_a_column_without_checksums_is_refused(copy):
+    document = json.loads((copy / "zarr.json").read_bytes())
+    checksums = document["attributes"]["arraystore"]["checksums"]
+    document["attributes"]["arraystore"]["checksums"] = {
+        path: checksum for path, checksum in checksums.items() if not path.startswith("columns/split/")
+    }
+    (copy / "zarr.json").write_text(json.dumps(document))
+    with arraystore.open(copy) as damaged, pytest.raises(FormatError, match="no checksums"):
+        damaged.select(split="train")
+
+
+@pytest.mark.parametrize("array", ["image/crc32c", "image/status", "image/height", "dna_barcode/crc32c", "image/data"])
+def test_a_root_without_an_array_is_refused(copy, array):
+    """Without its checksums a field would be read unchecked, in silence."""
+    document = json.loads((copy / "zarr.json").read_bytes())
+    del document["consolidated_metadata"]["metadata"][array]
+    (copy / "zarr.json").write_text(json.dumps(document))
+    with arraystore.open(copy) as damaged, pytest.raises(FormatError, match=f"no array {array}"):
+        damaged.text(0) if array.startswith("dna") else damaged[0]
 
 
 @pytest.mark.parametrize("array", ["image/offset", "image/nbytes", "key/hash", "key/offset"])

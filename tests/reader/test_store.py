@@ -1,5 +1,6 @@
 """A store gives back what its source holds: bytes, pixels, text, columns, by row and by key."""
 
+import contextlib
 import csv
 import io
 import pickle
@@ -74,6 +75,23 @@ def test_rows_and_keys_are_two_names_of_one_record(store):
     assert store.rows(store.keys[10:20]).tolist() == list(range(10, 20))
     assert "XXXX001-20" not in store
     assert 5 not in store
+
+
+@pytest.mark.parametrize("name", ["split", "coord-lat", "index_bioscan_1M_insect", "sampleid"])
+def test_nobody_writes_into_the_columns_of_a_store(store, name):
+    """They are shared: a written code would make every later selection wrong."""
+    column = store.columns[name]
+    shared = [array for array in (column.codes, column.isna(), column.to_numpy()) if array is not None]
+    before = column.to_numpy().tolist()
+    for array in shared:
+        with contextlib.suppress(ValueError):
+            array[:] = array[::-1].copy()
+    np.testing.assert_array_equal(store.columns[name].to_numpy().tolist(), before)
+
+
+def test_codes_are_read_only(store):
+    with pytest.raises(ValueError, match="read-only"):
+        store.columns["split"].codes[:] = -1
 
 
 def test_a_wrong_key_or_row_is_named(store):
