@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arraystore.errors import ArrayStoreError
-from arraystore.format.arrays import ArrayForm
+from arraystore.format.arrays import KEY_DTYPES, ArrayForm
 from arraystore.format.zarr import DOCUMENT, KEY, Layout, open_layout, store_files
 from arraystore.ingestion.progress import Progress, make_progress
 from arraystore.ingestion.workers import thread_count
@@ -233,7 +233,7 @@ def _open_keys(layout: Layout) -> Keys | None:
     from arraystore import _core
 
     try:
-        pieces = {name: layout.pieces(f"{KEY}/{name}") for name in ("data", "offset", "nbytes", "hash", "row")}
+        pieces = {name: layout.pieces(f"{KEY}/{name}") for name in KEY_DTYPES}
         return _core.Keys(layout.spec.n, **pieces)
     except (ArrayStoreError, OSError):
         return None

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
-use crate::jpeg::Decoder;
+use crate::jpeg::{Decoder, MOST_SCRATCH_NBYTES};
 use crate::resize::Resize;
 
 /// What one thread needs to decode, reused from call to call.
@@ -46,7 +46,11 @@ impl Context {
     }
 
     /// Gives a context back for the next call.
-    pub fn keep(self) {
+    pub fn keep(mut self) {
+        self.decoder.shrink();
+        if self.bytes.capacity() > MOST_SCRATCH_NBYTES {
+            self.bytes = Vec::new();
+        }
         if let Ok(mut idle) = IDLE.try_lock()
             && idle.len() < MOST_IDLE
         {
@@ -75,7 +79,10 @@ where
         vec![worker()]
     } else {
         std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(worker)).collect();
+            // Where no more threads may be had, those that there are do the work.
+            let others: Vec<_> = (1..threads)
+                .map_while(|_| std::thread::Builder::new().spawn_scoped(scope, worker).ok())
+                .collect();
             let own = worker();
             let joined = others.into_iter().map(|other| {
                 other.join().unwrap_or_else(|_| Outcome {

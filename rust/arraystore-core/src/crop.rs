@@ -109,7 +109,14 @@ pub fn choose(key: RandomKey, image: Size, output: Size, policy: Policy, flip: f
                 size,
             }
         }
-        Policy::Center => central(image, largest_like(image, output)),
+        Policy::Center => {
+            let size = largest_like(image, output);
+            CropBox {
+                top: half_to_even(image.height - size.height),
+                left: half_to_even(image.width - size.width),
+                size,
+            }
+        }
     };
     Crop { cut, flip }
 }
@@ -171,6 +178,11 @@ fn bounded(size: Size, image: Size) -> Size {
     }
 }
 
+/// Half of a length as torchvision's `center_crop` rounds it; its `RandomResizedCrop` rounds down.
+fn half_to_even(length: u32) -> u32 {
+    length / 2 + u32::from(length % 4 == 3)
+}
+
 fn central(image: Size, size: Size) -> CropBox {
     CropBox {
         top: (image.height - size.height) / 2,
@@ -224,6 +236,36 @@ mod tests {
             let key = RandomKey { seed, epoch: 1, row: 2 };
             let flip = choose(key, image, output, Policy::Center, 0.5).flip;
             prop_assert_eq!(choose(key, image, output, policy, 0.5).flip, flip);
+        }
+    }
+
+    #[test]
+    fn a_center_crop_rounds_as_that_of_torchvision() {
+        let key = RandomKey {
+            seed: 1,
+            epoch: 0,
+            row: 0,
+        };
+        let output = Size {
+            height: 224,
+            width: 224,
+        };
+        for (height, top) in [
+            (224, 0),
+            (225, 0),
+            (226, 1),
+            (227, 2),
+            (228, 2),
+            (229, 2),
+            (231, 4),
+            (259, 18),
+        ] {
+            let image = Size { height, width: 300 };
+            assert_eq!(
+                choose(key, image, output, Policy::Center, 0.0).cut.top,
+                top,
+                "height {height}"
+            );
         }
     }
 

@@ -55,6 +55,13 @@ pub enum Error {
         expected: u32,
         found: u32,
     },
+    /// The index arrays of a record contradict each other or its bytes.
+    #[error("record {record}, {field}: {problem}; an index array is damaged: run `arraystore verify`")]
+    Contradiction {
+        record: String,
+        field: String,
+        problem: String,
+    },
     /// The bytes are intact but are no JPEG that can be decoded.
     #[error("record {record}, {field}: cannot decode the JPEG: {problem}")]
     Decode {
@@ -105,6 +112,7 @@ impl Error {
             Self::InvalidRequest(_) => "invalid-request",
             Self::Missing { .. } => "missing",
             Self::Checksum { .. } => "checksum",
+            Self::Contradiction { .. } => "contradiction",
             Self::Decode { .. } => "decode",
             Self::BoxOutside { .. } => "box-outside",
             Self::Source { .. } => "source",

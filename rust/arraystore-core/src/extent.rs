@@ -74,6 +74,11 @@ pub trait Extents: Send + Sync {
         None
     }
 
+    /// Whether the archive that holds record `index` is known to be as it was when it was listed.
+    fn is_source_unchanged(&self, _index: u64) -> bool {
+        false
+    }
+
     /// What to call record `index` in a message.
     fn name(&self, index: u64) -> String {
         self.extent(index)
@@ -182,7 +187,9 @@ impl Extent<'_> {
         scratch.clear();
         // One byte of room beyond the promised length, to notice a member that is longer; never more, so that a
         // decompression bomb cannot fill the memory.
-        scratch.reserve(nbytes.saturating_add(1));
+        scratch
+            .try_reserve(nbytes.saturating_add(1))
+            .map_err(|error| self.broken(format!("{nbytes} bytes do not fit in memory: {error}")))?;
         let mut inflater = flate2::bufread::DeflateDecoder::new(packed).take(self.nbytes.saturating_add(1));
         let outcome = inflater.read_to_end(scratch);
         if let Err(error) = outcome {

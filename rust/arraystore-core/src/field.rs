@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::batch::{self, Context};
+use crate::crop::Size;
 use crate::error::{Error, Result};
 use crate::extent::{Encoding, Extent, Extents, SourceRef};
 use crate::key_table::KeyTable;
@@ -127,6 +128,24 @@ impl Field {
         use_bytes(bytes)
     }
 
+    /// Brings the bytes of some rows into memory and compares them with their checksums, so that a reader that must not
+    /// wait for the disk can take them at once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Field::fetch`].
+    pub fn prepare(&self, rows: &[u64], verify: bool) -> Result<()> {
+        const PAGE_NBYTES: usize = 4096;
+        self.for_each_bytes(rows, verify, |bytes| {
+            let bytes = bytes.unwrap_or_default();
+            // A checksum has looked at every byte; without one, a look at each page is enough.
+            if !verify {
+                std::hint::black_box(bytes.iter().step_by(PAGE_NBYTES).fold(0, |sum: u8, byte| sum ^ byte));
+            }
+            Ok(())
+        })
+    }
+
     /// Passes the bytes of each row to `use_bytes`, in order, in the calling thread.
     ///
     /// A record without bytes is passed as `None`, except in a field with a status, where it is an error.
@@ -183,11 +202,11 @@ impl Field {
     ///
     /// Only [`Error::Internal`]; what is wrong with a record is in the list.
     pub fn check(&self, rows: std::ops::Range<u64>, threads: usize) -> Result<Vec<(u64, Error)>> {
-        const ROWS_A_TASK: u64 = 512;
+        const ROWS_A_TASK: usize = 512;
         begin_call();
-        let tasks: Vec<u64> = rows.clone().step_by(512).collect();
+        let tasks: Vec<u64> = rows.clone().step_by(ROWS_A_TASK).collect();
         let found = batch::map(tasks.into_iter(), threads, |context, start| {
-            let end = (start + ROWS_A_TASK).min(rows.end);
+            let end = (start + ROWS_A_TASK as u64).min(rows.end);
             Ok((start..end)
                 .filter_map(|row| Some((row, self.check_record(row, context)?)))
                 .collect::<Vec<_>>())
@@ -204,13 +223,44 @@ impl Field {
     }
 
     fn missing(&self, row: u64) -> Error {
-        let status = self.parts.status.as_ref().and_then(|status| status.get(row).ok());
+        let status = self.parts.status.as_ref().map(|status| status.get(row));
+        let status = match status.transpose() {
+            Ok(status) => status.unwrap_or(Status::Missing as u8),
+            Err(error) => return error,
+        };
+        if status == Status::Sound as u8 {
+            return self.contradiction(row, "the index says that it is sound and has no bytes".to_owned());
+        }
         Error::Missing {
             record: self.record_name(row),
             field: self.name.clone(),
-            status: Status::from_number(status.unwrap_or(1))
-                .map_or("unknown", Status::name)
-                .to_owned(),
+            status: Status::from_number(status).map_or("unknown", Status::name).to_owned(),
+        }
+    }
+
+    /// Compares the size of a decoded image with what the index says, where that says anything.
+    pub(crate) fn check_size(&self, row: u64, found: Size) -> Result<()> {
+        let (Some(height), Some(width)) = (&self.parts.height, &self.parts.width) else {
+            return Ok(());
+        };
+        let expected = Size {
+            height: height.get(row)?.into(),
+            width: width.get(row)?.into(),
+        };
+        if expected == found || expected == (Size { height: 0, width: 0 }) {
+            return Ok(());
+        }
+        Err(self.contradiction(
+            row,
+            format!("the index says {expected} pixels, the JPEG's header {found}"),
+        ))
+    }
+
+    fn contradiction(&self, row: u64, problem: String) -> Error {
+        Error::Contradiction {
+            record: self.record_name(row),
+            field: self.name.clone(),
+            problem,
         }
     }
 }

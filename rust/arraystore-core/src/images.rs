@@ -66,10 +66,11 @@ impl Field {
         batch::map(rows.iter(), options.threads, |context, &row| {
             let Context { decoder, bytes, .. } = context;
             self.fetch(row, options.verify, bytes, |jpeg| {
-                decoder
-                    .decode(jpeg, |size| PixelMemory::take(pixel_nbytes(size, RGB_CHANNELS)))
-                    .map(|(size, memory)| Image { size, memory })
-                    .map_err(|problem| self.undecodable(row, problem))
+                let decoded = decoder.decode(jpeg, |size| {
+                    self.check_size(row, size)?;
+                    Ok(PixelMemory::take(pixel_nbytes(size, RGB_CHANNELS))?)
+                });
+                self.image(row, decoded)
             })
         })
     }
@@ -84,19 +85,16 @@ impl Field {
         begin_call();
         batch::map(rows.iter().zip(boxes), options.threads, |context, (&row, given)| {
             let Context { decoder, bytes, .. } = context;
-            let mut outside = None;
             self.fetch(row, options.verify, bytes, |jpeg| {
-                decoder
-                    .decode_box(
-                        jpeg,
-                        |image| {
-                            self.box_inside(row, given, image)
-                                .map_err(|error| note(&mut outside, error))
-                        },
-                        |size| PixelMemory::take(pixel_nbytes(size, RGB_CHANNELS)),
-                    )
-                    .map(|(size, memory)| Image { size, memory })
-                    .map_err(|problem| outside.take().unwrap_or_else(|| self.undecodable(row, problem)))
+                let decoded = decoder.decode_box(
+                    jpeg,
+                    |image| {
+                        self.check_size(row, image)?;
+                        Ok(self.box_inside(row, given, image)?)
+                    },
+                    |size| Ok(PixelMemory::take(pixel_nbytes(size, RGB_CHANNELS))?),
+                );
+                self.image(row, decoded)
             })
         })
     }
@@ -162,9 +160,9 @@ impl Field {
         let Context {
             decoder, bytes, resize, ..
         } = context;
-        let mut outside = None;
         self.fetch(row, verify, bytes, |jpeg| {
             let choice = |image| {
+                self.check_size(row, image)?;
                 let crop = match boxes {
                     Boxes::Drawn {
                         policy,
@@ -179,19 +177,15 @@ impl Field {
                         };
                         choose(key, image, crops.size, *policy, *flip)
                     }
-                    Boxes::Given(given) => {
-                        let cut = self.box_inside(row, &given[index], image);
-                        Crop {
-                            cut: cut.map_err(|error| note(&mut outside, error))?,
-                            flip: false,
-                        }
-                    }
+                    Boxes::Given(given) => Crop {
+                        cut: self.box_inside(row, &given[index], image)?,
+                        flip: false,
+                    },
                 };
                 Ok((crop.cut, crop.flip))
             };
             let decoded = decoder.decode_region(jpeg, RGBX_CHANNELS, choice);
-            let (region, cut, flip) =
-                decoded.map_err(|problem| outside.take().unwrap_or_else(|| self.undecodable(row, problem)))?;
+            let (region, cut, flip) = decoded.map_err(|failure| self.failed(row, failure))?;
             let mut writer = RowWriter::new(target, crops.axes, crops.size);
             if cut.size == crops.size {
                 region
@@ -243,17 +237,38 @@ impl Field {
         })
     }
 
-    fn undecodable(&self, row: u64, problem: Problem) -> Error {
-        Error::Decode {
-            record: self.record_name(row),
-            field: self.name().to_owned(),
-            problem,
+    fn image(&self, row: u64, decoded: Result<(Size, PixelMemory), Failure>) -> Result<Image> {
+        decoded
+            .map(|(size, memory)| Image { size, memory })
+            .map_err(|failure| self.failed(row, failure))
+    }
+
+    fn failed(&self, row: u64, failure: Failure) -> Error {
+        match failure {
+            Failure::Problem(problem) => Error::Decode {
+                record: self.record_name(row),
+                field: self.name().to_owned(),
+                problem,
+            },
+            Failure::Error(error) => error,
         }
     }
 }
 
-/// Keeps an error for later and stands in for it.
-fn note(place: &mut Option<Error>, error: Error) -> Problem {
-    *place = Some(error);
-    Problem::new()
+/// Why there are no pixels: the JPEG, or what was asked of it.
+enum Failure {
+    Problem(Problem),
+    Error(Error),
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
 }

@@ -3,12 +3,12 @@
 //! Pixels are those of libjpeg-turbo's defaults: accurate integer DCT and fancy upsampling. A crop is equal to the same
 //! box cut from the full decode. Grayscale becomes RGB; CMYK and YCCK become RGB as Pillow's `convert("RGB")` does.
 
+mod frame;
 pub mod header;
-mod tables;
 mod turbo;
 
 use crate::crop::{CropBox, Size};
-pub use turbo::Decoder;
+pub use turbo::{Decoder, MOST_SCRATCH_NBYTES};
 
 /// Pixels are `R, G, B`.
 pub const RGB_CHANNELS: usize = 3;
@@ -48,4 +48,18 @@ impl<'a> Region<'a> {
 #[must_use]
 pub fn pixel_nbytes(size: Size, channels: usize) -> usize {
     size.height as usize * size.width as usize * channels
+}
+
+/// Zeroed memory, or the problem that there is none.
+///
+/// # Errors
+///
+/// A problem that names the number of bytes.
+pub fn zeroed(nbytes: usize) -> Result<Vec<u8>, Problem> {
+    let mut memory = Vec::new();
+    memory
+        .try_reserve_exact(nbytes)
+        .map_err(|_| format!("there are no {nbytes} bytes of memory for its pixels"))?;
+    memory.resize(nbytes, 0);
+    Ok(memory)
 }

@@ -16,6 +16,8 @@ pub struct KeyTable {
     pub offset: Column<u64>,
     /// Bytes of each key.
     pub nbytes: Column<u32>,
+    /// CRC-32C of each key.
+    pub crc32c: Column<u32>,
     /// All hashes in ascending order.
     pub hash: Column<u64>,
     /// The row that belongs to each hash.
@@ -71,10 +73,26 @@ impl KeyTable {
         Ok(found)
     }
 
+    /// The bytes of a key, compared with their checksum: a wrong key would be found under another's name.
     fn bytes(&self, row: u64) -> Result<&[u8]> {
-        match self.nbytes.get(row)? {
-            0 => Ok(&[]),
-            nbytes => self.data.lend(self.offset.get(row)?, nbytes as usize),
+        let nbytes = self.nbytes.get(row)?;
+        let offset = self.offset.get(row)?;
+        let bytes = if nbytes == 0 {
+            &[]
+        } else {
+            self.data.lend(offset, nbytes as usize)?
+        };
+        let (expected, found) = (self.crc32c.get(row)?, crc32c::crc32c(bytes));
+        if found != expected {
+            return Err(Error::Checksum {
+                record: row.to_string(),
+                field: "key".to_owned(),
+                place: format!("offset {offset} of key/data"),
+                nbytes: nbytes.into(),
+                expected,
+                found,
+            });
         }
+        Ok(bytes)
     }
 }

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::extent::Extents;
 use crate::journal::{self, Journal, Outcomes};
 use crate::jpeg::{RGB_CHANNELS, pixel_nbytes};
+use crate::pixel_memory::PixelMemory;
 use crate::progress::Progress;
 use crate::shard::{Sharding, sync_directory};
 use crate::status::Status;
@@ -30,11 +31,9 @@ pub type DecodeCheck<'a> = &'a (dyn Fn(&[u8]) -> std::result::Result<(), String>
 /// libjpeg-turbo's words.
 pub fn decodes(jpeg: &[u8]) -> std::result::Result<(), String> {
     let mut context = Context::take().map_err(|error| error.to_string())?;
-    let Context { decoder, bytes, .. } = &mut context;
-    let outcome = decoder.decode(jpeg, |size| {
-        bytes.resize(pixel_nbytes(size, RGB_CHANNELS), 0);
-        bytes.as_mut_slice()
-    });
+    let outcome = context
+        .decoder
+        .decode(jpeg, |size| PixelMemory::take(pixel_nbytes(size, RGB_CHANNELS)));
     let problem = outcome.map(|_| ());
     context.keep();
     problem
@@ -146,7 +145,7 @@ pub fn pack(
     Ok(packed)
 }
 
-/// The outcomes of a shard that an earlier call finished.
+/// The outcomes of a shard that an earlier call finished, all records of which it could read.
 fn kept(plan: &Plan<'_>, shard: usize) -> Result<Option<Outcomes>> {
     let path = plan.journal_path(shard);
     let Some(journal) = journal::read(&path)? else {
@@ -163,7 +162,9 @@ fn kept(plan: &Plan<'_>, shard: usize) -> Result<Option<Outcomes>> {
     let is_whole = std::fs::metadata(plan.shard_path(shard))
         .is_ok_and(|metadata| metadata.is_file() && metadata.len() == plan.file_nbytes(shard));
     let is_ours = first == records.start as u64 && outcomes.nbytes.len() == records.len();
-    Ok((is_whole && is_ours).then_some(outcomes))
+    // What could not be read may have been on a mount that was about to fail: it is tried again.
+    let is_read = !outcomes.status.contains(&(Status::Unreadable as u8));
+    Ok((is_whole && is_ours && is_read).then_some(outcomes))
 }
 
 /// Removes shards without a journal: once their journal were written, they would pass for finished.

@@ -18,7 +18,7 @@ pub struct Pieces {
 }
 
 struct Piece {
-    file: Arc<MappedFile>,
+    source: Arc<dyn ByteSource>,
     offset: u64,
 }
 
@@ -46,11 +46,11 @@ impl Pieces {
                 ),
             });
         }
-        let mut files: HashMap<PathBuf, Arc<MappedFile>> = HashMap::new();
+        let mut files: HashMap<PathBuf, Arc<dyn ByteSource>> = HashMap::new();
         let pieces = places
             .into_iter()
             .map(|(path, offset)| Piece {
-                file: Arc::clone(
+                source: Arc::clone(
                     files
                         .entry(path.clone())
                         .or_insert_with(|| Arc::new(MappedFile::new(path))),
@@ -76,7 +76,7 @@ impl Pieces {
     /// # Errors
     ///
     /// [`Error::Format`] if they lie outside the array or straddle two pieces.
-    pub fn locate(&self, offset: u64, nbytes: u64) -> Result<(&MappedFile, u64)> {
+    pub fn locate(&self, offset: u64, nbytes: u64) -> Result<(&dyn ByteSource, u64)> {
         let end = offset.checked_add(nbytes).filter(|&end| end <= self.nbytes);
         if nbytes == 0 || end.is_none() {
             return Err(self.outside(offset, nbytes));
@@ -87,7 +87,7 @@ impl Pieces {
             .and_then(|index| self.places.get(index))
             .filter(|_| within + nbytes <= self.piece_nbytes)
             .ok_or_else(|| self.outside(offset, nbytes))?;
-        Ok((&piece.file, piece.offset.saturating_add(within)))
+        Ok((&*piece.source, piece.offset.saturating_add(within)))
     }
 
     /// The logical bytes `[offset, offset + nbytes)`, in place.
@@ -96,13 +96,18 @@ impl Pieces {
     ///
     /// As for [`Pieces::locate`] and [`ByteSource::lend`].
     pub fn lend(&self, offset: u64, nbytes: usize) -> Result<&[u8]> {
-        let (file, start) = self.locate(offset, nbytes as u64)?;
-        Ok(file.lend(start, nbytes)?.unwrap_or_default())
+        let (source, start) = self.locate(offset, nbytes as u64)?;
+        source
+            .lend(start, nbytes)?
+            .ok_or_else(|| Error::Internal(format!("{} cannot lend bytes", source.name())))
     }
 
     fn outside(&self, offset: u64, nbytes: u64) -> Error {
         Error::Format {
-            place: self.places.first().map_or_else(String::new, |piece| piece.file.name()),
+            place: self
+                .places
+                .first()
+                .map_or_else(String::new, |piece| piece.source.name()),
             problem: format!(
                 "bytes {offset} to {} are not inside one piece of an array of {} bytes in pieces of {}",
                 offset.saturating_add(nbytes),
@@ -187,12 +192,15 @@ impl<T: Number> Column<T> {
     ///
     /// What the files give.
     pub fn to_vec(&self) -> Result<Vec<T>> {
-        let mut all = Vec::with_capacity(usize::try_from(self.len).unwrap_or(0));
+        let mut all = Vec::new();
         let total = self.pieces.nbytes();
         let mut start = 0;
         while start < total {
             let nbytes = (total - start).min(self.pieces.piece_nbytes);
             let bytes = self.pieces.lend(start, usize::try_from(nbytes).unwrap_or(usize::MAX))?;
+            // Only what is there is believed: room is made for a piece once it could be read.
+            all.try_reserve(bytes.len() / T::NBYTES)
+                .map_err(|error| Error::Internal(format!("{} numbers do not fit in memory: {error}", self.len)))?;
             all.extend(bytes.chunks_exact(T::NBYTES).map(T::from_le));
             start += nbytes;
         }

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use crate::jpeg::{Problem, zeroed};
+
 /// Memory of one image.
 pub struct PixelMemory {
     bytes: Vec<u8>,
@@ -33,12 +35,15 @@ static IDLE: Mutex<Idle> = Mutex::new(Idle {
 
 impl PixelMemory {
     /// Memory of `len` bytes, with any content.
-    #[must_use]
-    pub fn take(len: usize) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// A problem that names the number of bytes, if there is not so much memory.
+    pub fn take(len: usize) -> Result<Self, Problem> {
         let size = len.next_multiple_of(GRAIN_NBYTES);
         let kept = IDLE.try_lock().ok().and_then(|mut idle| idle.take(size));
-        let bytes = kept.unwrap_or_else(|| vec![0; size]);
-        Self { bytes, len }
+        let bytes = kept.map_or_else(|| zeroed(size), Ok)?;
+        Ok(Self { bytes, len })
     }
 }
 
@@ -89,7 +94,7 @@ mod tests {
         let sizes = [1, GRAIN_NBYTES, 3 * GRAIN_NBYTES + 1, LARGEST_KEPT_NBYTES + 1];
         for _ in 0..3 {
             for len in sizes {
-                let mut memory = PixelMemory::take(len);
+                let mut memory = PixelMemory::take(len).unwrap();
                 assert_eq!(memory.as_mut().len(), len);
                 assert_eq!(memory.as_ref().len(), len);
             }

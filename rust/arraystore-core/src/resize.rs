@@ -240,6 +240,20 @@ mod tests {
             Size { height: 3, width: 5 },
         ));
         cases.push((Size { height: 1, width: 1 }, Size { height: 40, width: 33 }));
+        cases.push((
+            Size {
+                height: 2,
+                width: 30_000,
+            },
+            Size { height: 1, width: 1 },
+        ));
+        cases.push((
+            Size {
+                height: 12_600,
+                width: 2,
+            },
+            Size { height: 2, width: 2 },
+        ));
         for (from, to) in cases {
             let pixels = noise(from, &mut draws);
             let exact = reference(&pixels, from, to);

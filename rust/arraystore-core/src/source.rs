@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,8 +61,9 @@ pub struct MappedFile {
 
 #[derive(Debug)]
 struct Opened {
-    file: File,
     map: Mmap,
+    /// Device and number of the file that is mapped. Its descriptor is not kept: a store may have thousands of shards.
+    identity: (u64, u64),
     /// The call in which the length was last checked, and what it was.
     checked: AtomicU64,
     nbytes: AtomicU64,
@@ -90,26 +91,31 @@ impl MappedFile {
         }
         let file = File::open(&self.path).map_err(Error::io("open", &self.path))?;
         let map = map_read_only(&file).map_err(Error::io("map", &self.path))?;
+        let metadata = file.metadata().map_err(Error::io("read", &self.path))?;
         // Two threads may have mapped it at once: one of the two maps is dropped.
         Ok(self.opened.get_or_init(|| Opened {
-            file,
             map,
+            identity: (metadata.dev(), metadata.ino()),
             checked: AtomicU64::new(0),
             nbytes: AtomicU64::new(0),
         }))
     }
 
     /// The length that the file had in this call.
-    fn known_nbytes(&self, opened: &Opened) -> Result<u64> {
+    fn known_nbytes(&self, opened: &Opened) -> u64 {
         let call = CALLS.load(Ordering::Relaxed);
         if opened.checked.load(Ordering::Acquire) == call {
-            return Ok(opened.nbytes.load(Ordering::Relaxed));
+            return opened.nbytes.load(Ordering::Relaxed);
         }
-        let metadata = opened.file.metadata().map_err(Error::io("read", &self.path))?;
-        let nbytes = metadata.len().min(opened.map.len() as u64);
+        let mapped = opened.map.len() as u64;
+        // A file that was replaced or removed keeps its old content for as long as it is mapped.
+        let nbytes = match std::fs::metadata(&self.path) {
+            Ok(now) if (now.dev(), now.ino()) == opened.identity => now.len().min(mapped),
+            _ => mapped,
+        };
         opened.nbytes.store(nbytes, Ordering::Relaxed);
         opened.checked.store(call, Ordering::Release);
-        Ok(nbytes)
+        nbytes
     }
 
     fn too_short(&self, expected: u64, found: u64) -> Error {
@@ -134,13 +140,13 @@ impl ByteSource for MappedFile {
     }
 
     fn nbytes(&self) -> Result<u64> {
-        self.known_nbytes(self.opened()?)
+        Ok(self.known_nbytes(self.opened()?))
     }
 
     fn lend(&self, offset: u64, nbytes: usize) -> Result<Option<&[u8]>> {
         let opened = self.opened()?;
         let end = offset.saturating_add(nbytes as u64);
-        let now = self.known_nbytes(opened)?;
+        let now = self.known_nbytes(opened);
         if end > now {
             return Err(self.too_short(end, now));
         }

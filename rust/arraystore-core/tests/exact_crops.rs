@@ -93,7 +93,7 @@ fn a_box_equals_the_cut_of_the_full_decode() {
             for progressive in [false, true] {
                 let image = Size { height, width };
                 let jpeg = encode(image, subsampling, progressive, &mut draws);
-                let allocate = |size| vec![0; pixel_nbytes(size, 3)];
+                let allocate = |size| Ok::<_, String>(vec![0; pixel_nbytes(size, 3)]);
                 let (size, whole) = decoder.decode(&jpeg, allocate).unwrap();
                 assert_eq!(size, image);
                 let mut boxes = thin_boxes(image);
@@ -113,7 +113,7 @@ fn a_box_equals_the_cut_of_the_full_decode() {
 
 fn decoded(decoder: &mut Decoder, jpeg: &[u8]) -> Option<Vec<u8>> {
     decoder
-        .decode(jpeg, |size| vec![0; pixel_nbytes(size, 3)])
+        .decode(jpeg, |size| Ok::<_, String>(vec![0; pixel_nbytes(size, 3)]))
         .ok()
         .map(|(_, pixels)| pixels)
 }
@@ -145,7 +145,7 @@ fn an_image_decodes_the_same_whatever_came_before_it() {
             decoded(&mut used, &good) == pixels,
             "round {round}: the good image after it"
         );
-        let allocate = |size| vec![0; pixel_nbytes(size, 3)];
+        let allocate = |size| Ok::<_, String>(vec![0; pixel_nbytes(size, 3)]);
         let _ = used.decode_box(&broken, |size| Ok(some_box(size, &mut draws)), allocate);
     }
 }
@@ -197,9 +197,88 @@ fn a_header_that_claims_absurdly_many_pixels_is_refused_before_memory_is_taken()
     let mut jpeg = encode(image, turbojpeg::Subsamp::None, false, &mut draws);
     let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
     jpeg[frame + 5..frame + 9].copy_from_slice(&[0xfd, 0xe8, 0xfd, 0xe8]);
-    let outcome = Decoder::new().unwrap().decode(&jpeg, |size| {
-        assert_eq!(size.height, 0, "memory was asked for");
-        Vec::new()
+    let outcome = Decoder::new().unwrap().decode(&jpeg, |_| -> Result<Vec<u8>, String> {
+        panic!("memory was asked for");
     });
     assert!(outcome.unwrap_err().contains("65000x65000"));
+}
+
+/// The pixels of a box of each decode must agree; returns whether the image decodes at all.
+fn boxes_agree(jpeg: &[u8], draws: &mut Draws) -> bool {
+    let mut decoder = Decoder::new().unwrap();
+    let allocate = |size| Ok::<_, String>(vec![0; pixel_nbytes(size, 3)]);
+    let Ok((image, whole)) = decoder.decode(jpeg, allocate) else {
+        return false;
+    };
+    for _ in 0..40 {
+        let wanted = some_box(image, draws);
+        let (_, part) = decoder.decode_box(jpeg, |_| Ok(wanted), allocate).unwrap();
+        assert!(part == cut(&whole, image, wanted), "{image} {wanted:?}");
+    }
+    true
+}
+
+#[test]
+fn boxes_of_an_unfinished_progressive_image_are_those_of_the_whole() {
+    let mut draws = Draws::new(RandomKey {
+        seed: 6,
+        epoch: 0,
+        row: 0,
+    });
+    let image = Size {
+        height: 120,
+        width: 150,
+    };
+    let jpeg = encode(image, turbojpeg::Subsamp::Sub2x2, true, &mut draws);
+    let scans: Vec<usize> = (0..jpeg.len() - 1)
+        .filter(|&at| jpeg[at..at + 2] == [0xff, 0xda])
+        .collect();
+    assert!(scans.len() > 3);
+    for &end in &scans[1..] {
+        // Tables of the next scan may stand before it: the end marker takes their place.
+        let unfinished = [&jpeg[..end], &[0xff, 0xd9]].concat();
+        assert!(boxes_agree(&unfinished, &mut draws), "{end}");
+    }
+}
+
+#[test]
+fn sampling_factors_with_a_common_divisor_are_understood() {
+    let mut draws = Draws::new(RandomKey {
+        seed: 7,
+        epoch: 0,
+        row: 0,
+    });
+    let image = Size { height: 90, width: 200 };
+    let jpeg = encode(image, turbojpeg::Subsamp::Gray, false, &mut draws);
+    let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+    // A single component: its factors change nothing but what they are called.
+    for factors in [0x11, 0x21, 0x22, 0x41] {
+        let mut renamed = jpeg.clone();
+        renamed[frame + 11] = factors;
+        assert!(boxes_agree(&renamed, &mut draws), "{factors:#x}");
+    }
+}
+
+#[test]
+fn harmless_warnings_are_passed_over_and_others_are_not() {
+    let mut draws = Draws::new(RandomKey {
+        seed: 8,
+        epoch: 0,
+        row: 0,
+    });
+    let image = Size { height: 40, width: 56 };
+    let jpeg = encode(image, turbojpeg::Subsamp::Sub2x2, false, &mut draws);
+    let pixels = decoded(&mut Decoder::new().unwrap(), &jpeg);
+    let (body, end) = jpeg.split_at(jpeg.len() - 2);
+    let stray = [body, &[0, 0], end].concat();
+    let mut revision = jpeg.clone();
+    let jfif = jpeg.windows(4).position(|four| four == *b"JFIF").unwrap();
+    revision[jfif + 5] = 2;
+    for harmless in [&stray, &revision] {
+        let mut decoder = Decoder::new().unwrap();
+        assert!(decoded(&mut decoder, harmless) == pixels);
+        assert!(decoded(&mut decoder, &jpeg[..jpeg.len() / 2]).is_none(), "strict again");
+    }
+    // The same warning does not hide an early end.
+    assert!(decoded(&mut Decoder::new().unwrap(), &revision[..jpeg.len() / 2]).is_none());
 }

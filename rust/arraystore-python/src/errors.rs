@@ -20,17 +20,16 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
     let args = (error.to_string(), error.code());
     match error {
         // From the errno, Python itself picks `FileNotFoundError` and the like.
-        Error::Io { action, path, source } => match source.raw_os_error() {
-            Some(errno) => {
-                let text = format!("cannot {action}: {source}");
-                PyOSError::new_err((errno, text, path.into_os_string()))
-            }
+        Error::Io { path, source, .. } => match source.raw_os_error() {
+            Some(errno) => PyOSError::new_err((errno, words_of(&source), path.into_os_string())),
             None => PyOSError::new_err(args.0),
         },
         Error::RowOutOfRange { .. } => PyIndexError::new_err(args.0),
         Error::InvalidRequest(_) | Error::BoxOutside { .. } => InvalidRequestError::new_err(args),
         Error::Missing { .. } => MissingImageError::new_err(args),
-        Error::Checksum { .. } | Error::FileTooShort { .. } => DamagedStoreError::new_err(args),
+        Error::Checksum { .. } | Error::FileTooShort { .. } | Error::Contradiction { .. } => {
+            DamagedStoreError::new_err(args)
+        }
         Error::Format { .. } => FormatError::new_err(args),
         Error::Decode { .. } => DecodeError::new_err(args),
         Error::Source { .. } => SourceError::new_err(args),
@@ -38,4 +37,11 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
         Error::Interrupted => PyKeyboardInterrupt::new_err(args.0),
         Error::Internal(_) => InternalError::new_err(args),
     }
+}
+
+/// The words of the operating system alone, as they are in Python's own errors.
+fn words_of(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" (os error ")
+        .map_or(text.clone(), |(words, _)| words.to_owned())
 }

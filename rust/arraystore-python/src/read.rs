@@ -29,6 +29,9 @@ fn column<T: Number>(given: GivenPieces, len: u64, what: &str) -> Result<Column<
     Column::new(pieces(given)?, len, what)
 }
 
+/// Rows whose bytes are brought into memory before they are copied: little enough to stay in the caches.
+const PREPARED_ROWS: usize = 64;
+
 /// The keys of a store.
 #[pyclass(frozen, module = "arraystore._core")]
 pub(crate) struct Keys(Arc<KeyTable>);
@@ -41,6 +44,7 @@ impl Keys {
         data: GivenPieces,
         offset: GivenPieces,
         nbytes: GivenPieces,
+        crc32c: GivenPieces,
         hash: GivenPieces,
         row: GivenPieces,
     ) -> PyResult<Self> {
@@ -50,6 +54,7 @@ impl Keys {
                 data: pieces(data)?,
                 offset: column(offset, n, "key/offset")?,
                 nbytes: column(nbytes, n, "key/nbytes")?,
+                crc32c: column(crc32c, n, "key/crc32c")?,
                 hash: column(hash, n, "key/hash")?,
                 row: column(row, n, "key/row")?,
             })
@@ -150,13 +155,16 @@ impl Field {
         let py = rows.py();
         let rows = rows_of(rows)?;
         let list = PyList::empty(py);
-        // Attached throughout: the work is one copy into an object that only Python can make.
-        self.0.for_each_bytes::<Failure>(&rows, verify, |bytes| {
-            Ok(match bytes {
-                Some(bytes) => list.append(PyBytes::new(py, bytes)),
-                None => list.append(py.None()),
-            }?)
-        })?;
+        // A part at a time: first detached, brought into memory and checked; then attached, copied into objects.
+        for part in rows.chunks(PREPARED_ROWS) {
+            py.detach(|| self.0.prepare(part, verify)).map_err(to_py_err)?;
+            self.0.for_each_bytes::<Failure>(part, false, |bytes| {
+                Ok(match bytes {
+                    Some(bytes) => list.append(PyBytes::new(py, bytes)),
+                    None => list.append(py.None()),
+                }?)
+            })?;
+        }
         Ok(list)
     }
 

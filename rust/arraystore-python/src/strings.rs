@@ -65,6 +65,11 @@ impl Strings {
         Buffer::new(self.0.offsets().to_vec())
     }
 
+    fn crc32c(&self, py: Python<'_>) -> Buffer {
+        let of = |text: &str| arraystore_core::shard::crc32c(text.as_bytes());
+        Buffer::new(py.detach(|| self.0.iter().map(of).collect::<Vec<u32>>()))
+    }
+
     fn take(&self, py: Python<'_>, indices: &Bound<'_, PyAny>) -> PyResult<Self> {
         let indices = numbers(indices, "indices")?;
         Ok(py.detach(|| self.0.take(&indices)).map_err(to_py_err)?.into())

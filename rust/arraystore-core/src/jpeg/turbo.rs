@@ -8,7 +8,8 @@ use std::ptr::NonNull;
 
 use turbojpeg_sys as sys;
 
-use super::{Problem, RGB_CHANNELS, RGBX_CHANNELS, Region, pixel_nbytes, tables};
+use super::frame::Frame;
+use super::{Problem, RGB_CHANNELS, RGBX_CHANNELS, Region, pixel_nbytes, zeroed};
 use crate::crop::{CropBox, Size};
 use crate::error::{Error, Result};
 use crate::resize::ROW_PADDING_NBYTES;
@@ -16,12 +17,17 @@ use crate::resize::ROW_PADDING_NBYTES;
 /// Columns and rows of context that fancy upsampling looks at beyond a pixel, and the same again for safety.
 const MARGIN: u32 = 2;
 
-/// A header may claim this many pixels whatever the length of the file.
-const PIXELS_ALWAYS_ALLOWED: u64 = 1 << 26;
+/// Larger images are not decoded: their pixels would take more than 800 MB.
+const MOST_PIXELS: u64 = 1 << 28;
 
-/// Beyond that, this many pixels for each byte. Baseline needs at least two bits for a block of 64 samples; the rest is
-/// room for progressive files with long runs of empty blocks.
-const PIXELS_PER_BYTE: u64 = 1024;
+/// A header may claim this many pixels whatever the length of the file.
+const PIXELS_ALWAYS_ALLOWED: u64 = 1 << 24;
+
+/// Beyond that, this many pixels for each byte: a JPEG needs at least one bit for a block of 64 samples.
+const PIXELS_PER_BYTE: u64 = 512;
+
+/// More scratch memory than this is not kept from one batch to the next.
+pub const MOST_SCRATCH_NBYTES: usize = 32 << 20;
 
 /// libjpeg-turbo writes rows that begin at a multiple of this past the caches (non-temporal stores), which makes reading
 /// them back for the resize wait for the memory. Regions therefore begin one pixel off.
@@ -53,20 +59,24 @@ impl Handle {
     fn new() -> Result<Self> {
         // SAFETY: has no preconditions; a null result is checked.
         let handle = unsafe { sys::tj3Init(sys::TJINIT_TJINIT_DECOMPRESS.cast_signed()) };
-        let handle = NonNull::new(handle)
+        let mut handle = NonNull::new(handle)
             .map(Self)
             .ok_or_else(|| Error::Internal("libjpeg-turbo cannot make a decoder".to_owned()))?;
         for (parameter, value) in [
             (sys::TJPARAM_TJPARAM_STOPONWARNING, 1),
             (sys::TJPARAM_TJPARAM_SCANLIMIT, SCAN_LIMIT),
         ] {
-            // SAFETY: the handle is live; unknown parameters are refused by the callee.
-            let code = unsafe { sys::tj3Set(handle.0.as_ptr(), parameter.cast_signed(), value) };
-            if code != 0 {
-                return Err(Error::Internal(format!("libjpeg-turbo has no parameter {parameter}")));
-            }
+            handle.set(parameter, value).map_err(Error::Internal)?;
         }
         Ok(handle)
+    }
+
+    fn set(&mut self, parameter: sys::TJPARAM, value: c_int) -> Result<(), Problem> {
+        // SAFETY: the handle is live; unknown parameters are refused by the callee.
+        match unsafe { sys::tj3Set(self.0.as_ptr(), parameter.cast_signed(), value) } {
+            0 => Ok(()),
+            _ => Err(format!("libjpeg-turbo has no parameter {parameter}")),
+        }
     }
 }
 
@@ -82,9 +92,8 @@ impl Drop for Handle {
 struct Header {
     size: Size,
     four_inks: bool,
-    lossless: bool,
-    /// Width and height of an MCU in pixels, if the subsampling is one that TurboJPEG knows.
-    mcu: Option<(u32, u32)>,
+    /// Set if a part of the image can be decoded by itself.
+    frame: Option<Frame>,
 }
 
 impl Decoder {
@@ -102,6 +111,15 @@ impl Decoder {
         })
     }
 
+    /// Lets go of scratch memory that a large image left behind.
+    pub fn shrink(&mut self) {
+        for scratch in [&mut self.region, &mut self.cmyk] {
+            if scratch.capacity() > MOST_SCRATCH_NBYTES {
+                *scratch = Vec::new();
+            }
+        }
+    }
+
     /// Height and width of a JPEG, from its header.
     ///
     /// # Errors
@@ -116,13 +134,13 @@ impl Decoder {
     /// # Errors
     ///
     /// A problem in libjpeg-turbo's words, or a header that claims absurdly many pixels.
-    pub fn decode<M: AsMut<[u8]>>(
+    pub fn decode<M: AsMut<[u8]>, E: From<Problem>>(
         &mut self,
         jpeg: &[u8],
-        allocate: impl FnOnce(Size) -> M,
-    ) -> Result<(Size, M), Problem> {
+        allocate: impl FnOnce(Size) -> Result<M, E>,
+    ) -> Result<(Size, M), E> {
         let header = self.header(jpeg)?;
-        let mut memory = allocate(header.size);
+        let mut memory = allocate(header.size)?;
         self.pixels(jpeg, header, CropBox::whole(header.size), RGB_CHANNELS, memory.as_mut())?;
         Ok((header.size, memory))
     }
@@ -134,22 +152,23 @@ impl Decoder {
     /// # Errors
     ///
     /// As for [`Decoder::decode`]; whatever `choose` gives.
-    pub fn decode_region<C>(
+    pub fn decode_region<C, E: From<Problem>>(
         &mut self,
         jpeg: &[u8],
         channels: usize,
-        choose: impl FnOnce(Size) -> Result<(CropBox, C), Problem>,
-    ) -> Result<(Region<'_>, CropBox, C), Problem> {
+        choose: impl FnOnce(Size) -> Result<(CropBox, C), E>,
+    ) -> Result<(Region<'_>, CropBox, C), E> {
         let header = self.header(jpeg)?;
         let (wanted, extra) = choose(header.size)?;
         if !wanted.fits(header.size) {
-            return Err(format!("{wanted:?} is outside the image"));
+            return Err(format!("{wanted:?} is outside the image").into());
         }
         let area = area_to_decode(header, wanted);
         let mut memory = std::mem::take(&mut self.region);
         let nbytes = pixel_nbytes(area.size, channels);
-        if memory.len() < nbytes + VECTOR_NBYTES * 2 + ROW_PADDING_NBYTES {
-            memory.resize(nbytes + VECTOR_NBYTES * 2 + ROW_PADDING_NBYTES, 0);
+        let needed = nbytes + VECTOR_NBYTES * 2 + ROW_PADDING_NBYTES;
+        if memory.len() < needed {
+            memory = zeroed(needed)?;
         }
         let start = memory.as_ptr().align_offset(VECTOR_NBYTES).min(VECTOR_NBYTES) + channels;
         let outcome = self.pixels(jpeg, header, area, channels, &mut memory[start..start + nbytes]);
@@ -168,14 +187,15 @@ impl Decoder {
     /// # Errors
     ///
     /// As for [`Decoder::decode_region`].
-    pub fn decode_box<M: AsMut<[u8]>>(
+    pub fn decode_box<M: AsMut<[u8]>, E: From<Problem>>(
         &mut self,
         jpeg: &[u8],
-        choose: impl FnOnce(Size) -> Result<CropBox, Problem>,
-        allocate: impl FnOnce(Size) -> M,
-    ) -> Result<(Size, M), Problem> {
-        let (region, wanted, ()) = self.decode_region(jpeg, RGB_CHANNELS, |size| Ok((choose(size)?, ())))?;
-        let mut memory = allocate(wanted.size);
+        choose: impl FnOnce(Size) -> Result<CropBox, E>,
+        allocate: impl FnOnce(Size) -> Result<M, E>,
+    ) -> Result<(Size, M), E> {
+        let (region, wanted, ()) =
+            self.decode_region(jpeg, RGB_CHANNELS, |size| choose(size).map(|wanted| (wanted, ())))?;
+        let mut memory = allocate(wanted.size)?;
         let row_nbytes = wanted.size.width as usize * RGB_CHANNELS;
         for (to, from) in memory.as_mut().chunks_exact_mut(row_nbytes).zip(region.rows(wanted)) {
             to.copy_from_slice(from);
@@ -185,15 +205,15 @@ impl Decoder {
 
     /// Reads the header, with a handle that no other image has left its mark on.
     fn header(&mut self, jpeg: &[u8]) -> Result<Header, Problem> {
-        let complete = tables::brings_all_its_own(jpeg);
-        if !(self.clean && complete) {
+        let frame = Frame::of_plain(jpeg);
+        if !self.clean || frame.is_none() {
             self.handle = Handle::new().map_err(|error| error.to_string())?;
         }
-        self.clean = complete;
-        // SAFETY: the handle is live; pointer and length are those of a slice, which libjpeg-turbo only reads.
-        let code =
-            unsafe { sys::tj3DecompressHeader(self.handle.0.as_ptr(), jpeg.as_ptr(), jpeg.len() as sys::size_t) };
-        self.check(code)?;
+        self.clean = frame.is_some();
+        self.call(true, |handle| {
+            // SAFETY: the handle is live; pointer and length are those of a slice, which libjpeg-turbo only reads.
+            unsafe { sys::tj3DecompressHeader(handle, jpeg.as_ptr(), jpeg.len() as sys::size_t) }
+        })?;
         let get = |parameter| self.get(parameter);
         let length = |parameter| u32::try_from(get(parameter)).unwrap_or(0);
         let size = Size {
@@ -205,15 +225,18 @@ impl Decoder {
             return Err(format!("expected 8 bits a sample, found {precision}"));
         }
         let pixels = u64::from(size.height) * u64::from(size.width);
-        if pixels == 0 || pixels > PIXELS_ALWAYS_ALLOWED.max(jpeg.len() as u64 * PIXELS_PER_BYTE) {
-            return Err(format!("the header claims {size} pixels in {} bytes", jpeg.len()));
+        if pixels == 0 || pixels > MOST_PIXELS.min(PIXELS_ALWAYS_ALLOWED.max(jpeg.len() as u64 * PIXELS_PER_BYTE)) {
+            return Err(format!(
+                "the header claims {size} pixels in {} bytes: at most {MOST_PIXELS} pixels are decoded, and beyond \
+                 {PIXELS_ALWAYS_ALLOWED} at most {PIXELS_PER_BYTE} for each byte",
+                jpeg.len()
+            ));
         }
         let colours = get(sys::TJPARAM_TJPARAM_COLORSPACE).cast_unsigned();
         Ok(Header {
             size,
             four_inks: matches!(colours, sys::TJCS_TJCS_CMYK | sys::TJCS_TJCS_YCCK),
-            lossless: get(sys::TJPARAM_TJPARAM_LOSSLESS) == 1,
-            mcu: mcu_of(get(sys::TJPARAM_TJPARAM_SUBSAMP)),
+            frame,
         })
     }
 
@@ -229,7 +252,9 @@ impl Decoder {
         self.set_area(header, area)?;
         if header.four_inks {
             let mut inks = std::mem::take(&mut self.cmyk);
-            inks.resize(pixel_nbytes(area.size, 4), 0);
+            if inks.len() != out.len() / channels * 4 {
+                inks = zeroed(pixel_nbytes(area.size, 4))?;
+            }
             let outcome = self.decompress(jpeg, area.size, sys::TJPF_TJPF_CMYK, &mut inks);
             inks_to_rgb(&inks, out, channels);
             self.cmyk = inks;
@@ -255,9 +280,10 @@ impl Decoder {
                 h: length(area.size.height)?,
             }
         };
-        // SAFETY: the handle is live and has read a header; the region is checked by the callee.
-        let code = unsafe { sys::tj3SetCroppingRegion(self.handle.0.as_ptr(), region) };
-        self.check(code)
+        self.call(false, |handle| {
+            // SAFETY: the handle is live and has read a header; the region is checked by the callee.
+            unsafe { sys::tj3SetCroppingRegion(handle, region) }
+        })
     }
 
     fn decompress(&mut self, jpeg: &[u8], size: Size, format: sys::TJPF, out: &mut [u8]) -> Result<(), Problem> {
@@ -269,20 +295,13 @@ impl Decoder {
         if out.len() != pixel_nbytes(size, channels) {
             return Err(format!("{} bytes of memory for {size} pixels", out.len()));
         }
-        // SAFETY: the handle is live; `jpeg` is read only; the callee writes rows of the width of the region that was set
-        // (or of the whole image), without padding, as many as it has: `size`, for which `out` has just been checked. The
-        // header that is read again here is that of the same bytes.
-        let code = unsafe {
-            sys::tj3Decompress8(
-                self.handle.0.as_ptr(),
-                jpeg.as_ptr(),
-                jpeg.len() as sys::size_t,
-                out.as_mut_ptr(),
-                0,
-                format,
-            )
-        };
-        self.check(code)
+        let out = out.as_mut_ptr();
+        self.call(false, |handle| {
+            // SAFETY: the handle is live; `jpeg` is read only; the callee writes rows of the width of the region that was
+            // set (or of the whole image), without padding, as many as it has: `size`, for which `out` has just been
+            // checked. The header that is read again here is that of the same bytes.
+            unsafe { sys::tj3Decompress8(handle, jpeg.as_ptr(), jpeg.len() as sys::size_t, out, 0, format) }
+        })
     }
 
     fn get(&self, parameter: sys::TJPARAM) -> c_int {
@@ -290,34 +309,54 @@ impl Decoder {
         unsafe { sys::tj3Get(self.handle.0.as_ptr(), parameter.cast_signed()) }
     }
 
-    fn check(&mut self, code: c_int) -> Result<(), Problem> {
-        if code == 0 {
+    /// Calls a function of the library; one that stops at a harmless warning is called again and told to go on.
+    ///
+    /// After reading a header the library is left amid it, so that function wants a new handle.
+    fn call(&mut self, renew: bool, function: impl Fn(sys::tjhandle) -> c_int) -> Result<(), Problem> {
+        if function(self.handle.0.as_ptr()) == 0 {
             return Ok(());
         }
         self.clean = false;
+        let problem = self.problem();
+        if !is_harmless(&problem) {
+            return Err(problem);
+        }
+        if renew {
+            self.handle = Handle::new().map_err(|error| error.to_string())?;
+        }
+        let handle = self.handle.0.as_ptr();
+        self.handle.set(sys::TJPARAM_TJPARAM_STOPONWARNING, 0)?;
+        let code = function(handle);
+        let problem = self.problem();
+        self.handle.set(sys::TJPARAM_TJPARAM_STOPONWARNING, 1)?;
+        // SAFETY: the handle is live.
+        let warned = unsafe { sys::tj3GetErrorCode(handle) } == sys::TJERR_TJERR_WARNING.cast_signed();
+        if code == 0 || (warned && is_harmless(&problem)) {
+            return Ok(());
+        }
+        Err(problem)
+    }
+
+    fn problem(&self) -> Problem {
         // SAFETY: the handle is live; the callee returns a NUL-terminated string that lives until its next call.
         let text = unsafe { CStr::from_ptr(sys::tj3GetErrorStr(self.handle.0.as_ptr())) };
-        Err(text.to_string_lossy().into_owned())
+        text.to_string_lossy().into_owned()
     }
 }
 
-fn mcu_of(subsampling: c_int) -> Option<(u32, u32)> {
-    Some(match subsampling {
-        sys::TJSAMP_TJSAMP_444 | sys::TJSAMP_TJSAMP_GRAY => (8, 8),
-        sys::TJSAMP_TJSAMP_422 => (16, 8),
-        sys::TJSAMP_TJSAMP_420 => (16, 16),
-        sys::TJSAMP_TJSAMP_440 => (8, 16),
-        sys::TJSAMP_TJSAMP_411 => (32, 8),
-        sys::TJSAMP_TJSAMP_441 => (8, 32),
-        _ => return None,
-    })
+/// Warnings of libjpeg-turbo that say nothing about the pixels: stray bytes between segments, and a JFIF or Adobe marker of
+/// a version that it does not know. Pillow passes over them as well.
+fn is_harmless(warning: &str) -> bool {
+    warning.contains("extraneous bytes before marker")
+        || warning.contains("unknown JFIF revision")
+        || warning.contains("Unknown Adobe color transform")
 }
 
 /// What to decode so that `wanted` comes out exactly: a margin, then out to the MCU.
 ///
 /// TurboJPEG's own crop treats its border as the border of the image, where fancy upsampling has no neighbour.
 fn area_to_decode(header: Header, wanted: CropBox) -> CropBox {
-    let Some((mcu_width, mcu_height)) = header.mcu.filter(|_| !header.lossless) else {
+    let Some(Frame { mcu_height, mcu_width }) = header.frame else {
         return CropBox::whole(header.size);
     };
     let span = |start: u32, length: u32, mcu: u32, most: u32| {

@@ -78,20 +78,15 @@ impl Weights {
         let moved = first.min(self.source.saturating_sub(self.taps));
         let begin = self.values.len();
         self.values.resize(begin + first - moved, 0);
-        let start = self.values.len();
-        let (mut total, mut heaviest) = (0, start);
+        // Each weight ends where the rounded sum of all before it and itself ends: so they add up to one exactly, and no
+        // rounding error grows with the number of taps.
+        let (mut sum, mut rounded_sum) = (0.0, 0);
         for &weight in &self.exact {
+            sum += weight * to_one;
             #[expect(clippy::cast_possible_truncation, reason = "between 0 and 1 << 14")]
-            let rounded = (weight * to_one + 0.5) as i16;
-            if rounded > self.values.get(heaviest).copied().unwrap_or(-1) {
-                heaviest = self.values.len();
-            }
-            total += rounded;
-            self.values.push(rounded);
-        }
-        // So that one colour stays that colour.
-        if let Some(weight) = self.values.get_mut(heaviest) {
-            *weight += (1 << WEIGHT_BITS) - total;
+            let next = (sum + 0.5) as i16;
+            self.values.push(next - rounded_sum);
+            rounded_sum = next;
         }
         self.values.resize(begin + self.taps, 0);
         self.first.push(u32::try_from(moved).unwrap_or(0));
