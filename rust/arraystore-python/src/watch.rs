@@ -1,5 +1,6 @@
 //! Long works, watched: progress is reported, and Ctrl-C or an exception of the callback stops them.
 
+use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -21,11 +22,20 @@ pub(crate) fn watched<T: Send>(
     let (done, problem) = py.detach(|| {
         std::thread::scope(|scope| {
             let (finished, waiting) = channel::<()>();
-            let worker = scope.spawn(|| {
+            let spawned = std::thread::Builder::new().spawn_scoped(scope, || {
                 // Dropped when the work ends, even by a panic: that is the signal.
                 let _finished = finished;
                 work(&progress)
             });
+            let worker = match spawned {
+                Ok(worker) => worker,
+                Err(error) => {
+                    return (
+                        Err(Error::io("start a thread in", Path::new("this process"))(error)),
+                        None,
+                    );
+                }
+            };
             let mut problem = None;
             while waiting.recv_timeout(REPORT_EVERY) == Err(RecvTimeoutError::Timeout) {
                 if problem.is_none() {

@@ -7,12 +7,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::fetch::{examine, fetch};
+use super::fetch::{Unreadable, examine, fetch};
 use super::plan::{Plan, Segment};
 use crate::error::{Error, Result};
 use crate::journal::{self, Journal, Outcomes};
 use crate::progress::Progress;
 use crate::shard::{partial, rename};
+
+/// So many records one after another that the operating system refuses are no longer the fault of each of them.
+const MAX_REFUSED_IN_A_ROW: usize = 100;
 
 /// One shard while it is written.
 struct Writing {
@@ -30,6 +33,8 @@ struct Workers<'a> {
     progress: &'a Progress,
     segments: Vec<Segment>,
     next: AtomicUsize,
+    /// Records that were refused, by whichever worker, since the last that was read.
+    refused_in_a_row: AtomicUsize,
     /// By number of the shard; `None` for those that are kept.
     writing: Vec<Option<Writing>>,
     finished: Mutex<&'a mut [Option<Outcomes>]>,
@@ -70,15 +75,17 @@ pub(super) fn write(plan: &Plan<'_>, finished: &mut [Option<Outcomes>], progress
         progress,
         segments,
         next: AtomicUsize::new(0),
+        refused_in_a_row: AtomicUsize::new(0),
         writing,
         finished: Mutex::new(finished),
         failure: Mutex::new(None),
         is_stopped: AtomicBool::new(false),
     };
     std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| workers.run());
-        }
+        // Where no more threads may be had, those that there are do the work; this one always does.
+        let spawn = || std::thread::Builder::new().spawn_scoped(scope, || workers.run());
+        (1..threads).map_while(|_| spawn().ok()).for_each(drop);
+        workers.run();
     });
     let failure = lock(&workers.failure).take();
     match failure {
@@ -141,16 +148,33 @@ impl Workers<'_> {
                 .and_then(|to| buffer.get_mut(from..to))
                 .ok_or_else(|| Error::Internal(format!("record {record} leaves its segment")))?;
             let index = record as u64;
-            if let Some(problem) = fetch(plan.extents, index, out, scratch)? {
+            if let Some(unreadable) = fetch(plan.extents, index, out, scratch)? {
+                self.count_refused(index, &unreadable)?;
                 out.fill(0);
-                outcomes.push_unreadable(index, problem);
+                outcomes.push_unreadable(index, unreadable.problem);
             } else {
+                self.refused_in_a_row.store(0, Ordering::Relaxed);
                 let (outcome, detail) = examine(out, plan.extents.crc32(index), &plan.options.check);
                 outcomes.push(index, &outcome, detail);
             }
             self.progress.advance(1, nbytes as u64)?;
         }
         Ok(outcomes)
+    }
+
+    fn count_refused(&self, index: u64, unreadable: &Unreadable) -> Result<()> {
+        if unreadable.is_refused && self.refused_in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_REFUSED_IN_A_ROW {
+            return Err(Error::Source {
+                place: self.plan.extents.name(index),
+                problem: format!(
+                    "{}, nor can the {} files before it: make them readable, or take them out of the source; \
+                     what is finished is kept",
+                    unreadable.problem,
+                    MAX_REFUSED_IN_A_ROW - 1
+                ),
+            });
+        }
+        Ok(())
     }
 
     fn write(&self, segment: &Segment, writing: &Writing, buffer: &[u8]) -> Result<()> {
