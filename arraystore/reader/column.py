@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -101,12 +101,12 @@ class Column:
         """Return which values are missing: ndarray of bool, shape (n,)."""
         return _missing(self._stored)
 
-    def isin(self, values: Collection[object]) -> Mask:
+    def isin(self, values: Iterable[object]) -> Mask:
         """Return which values are among these; None, NaN and `pandas.NA` stand for a missing value.
 
         Parameters
         ----------
-        values : collection
+        values : iterable
             Strings for a categorical or string column, numbers for the others.
 
         Returns
@@ -116,11 +116,14 @@ class Column:
         Raises
         ------
         InvalidRequestError
-            If a string is compared with a column of numbers.
+            If `values` is one value instead of several, or text is compared with numbers.
         """
-        wanted = [value for value in values if not is_missing(value)]
+        if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+            raise InvalidRequestError(f"column {self.name!r}: isin: expected a list of values, found {values!r:.100}")
+        given = list(values)
+        wanted = [value for value in given if not is_missing(value)]
         mask = _equal_to_any(self.name, self._stored, wanted)
-        return mask | self.isna() if len(wanted) < len(values) else mask
+        return mask | self.isna() if len(wanted) < len(given) else mask
 
     def to_numpy(self) -> npt.NDArray[Any]:
         """Return the values: objects (str or None) for text; numbers, as float64 with NaN if integers are missing."""
@@ -257,12 +260,12 @@ def _missing(stored: StoredColumn) -> Mask:
 def _equal_to_any(name: str, stored: StoredColumn, wanted: Sequence[object]) -> Mask:
     match stored:
         case CategoricalColumn(codes, categories):
-            chosen = {value for value in wanted if isinstance(value, str)}
+            chosen = _texts(name, wanted)
             # One more entry than categories: code -1, a missing value, finds False at the end.
             table = np.array([*(category in chosen for category in categories.tolist()), False], np.bool_)
             return np.asarray(table[codes])
         case StringColumn(strings, missing):
-            chosen = {value for value in wanted if isinstance(value, str)}
+            chosen = _texts(name, wanted)
             found = np.fromiter((text in chosen for text in np.asarray(strings)), np.bool_, len(stored))
             return np.asarray(found if missing is None else found & ~missing)
         case NullableColumn(values, mask):
@@ -271,11 +274,19 @@ def _equal_to_any(name: str, stored: StoredColumn, wanted: Sequence[object]) -> 
             return _numbers_among(name, values, wanted)
 
 
+def _texts(name: str, wanted: Sequence[object]) -> set[str]:
+    for value in wanted:
+        if not isinstance(value, str):
+            advice = f": did you mean {str(value)!r}?" if isinstance(value, int | float | np.number) else ""
+            raise InvalidRequestError(f"column {name!r} holds text: it cannot be compared with {value!r:.100}{advice}")
+    return {str(value) for value in wanted}
+
+
 def _numbers_among(name: str, values: npt.NDArray[Any], wanted: Sequence[object]) -> Mask:
     mask = np.zeros(len(values), np.bool_)
     for value in wanted:
         if not isinstance(value, int | float | np.number | np.bool_):
-            raise InvalidRequestError(f"column {name!r} holds numbers: it cannot be compared with {value!r}")
+            raise InvalidRequestError(f"column {name!r} holds numbers: it cannot be compared with {value!r:.100}")
         mask |= values == value
     return mask
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from arraystore.errors import InvalidRequestError
+from arraystore.reader.arguments import choice, integer, number, number_pair
 
 __all__ = ["CropBatch", "CropMode", "CropPolicy", "Layout", "OutputForm", "Size", "box_array", "size_pair"]
 
@@ -19,6 +20,9 @@ Size: TypeAlias = int | tuple[int, int]
 _Triple: TypeAlias = tuple[float, float, float]
 
 _CORE_POLICIES = {"random_resized": "random-resized", "random": "random", "center": "center"}
+
+_DTYPES = ("uint8", "float32")
+_PROBABILITY = "a probability from 0 to 1"
 
 # The largest side of an output: beyond it, a wrong argument is likelier than a wish.
 _LARGEST_SIDE = 65_535
@@ -66,15 +70,13 @@ class CropPolicy:
     epoch: int = 0
 
     def __post_init__(self) -> None:
-        if self.mode not in _CORE_POLICIES:
-            raise InvalidRequestError(f"mode={self.mode!r}: expected one of {', '.join(_CORE_POLICIES)}")
+        choice("mode", self.mode, _CORE_POLICIES)
         _check_bounds("scale", self.scale, most=1.0)
         _check_bounds("ratio", self.ratio, most=float("inf"))
-        if not 0.0 <= self.flip <= 1.0:
-            raise InvalidRequestError(f"flip={self.flip!r}: expected a probability from 0 to 1")
-        for name, value in (("seed", self.seed), ("epoch", self.epoch)):
-            if not 0 <= value < 2**64:
-                raise InvalidRequestError(f"{name}={value!r}: expected an integer from 0 to 2**64 - 1")
+        if not 0.0 <= number("flip", self.flip, expected=_PROBABILITY) <= 1.0:
+            raise InvalidRequestError(f"flip={self.flip!r}: expected {_PROBABILITY}")
+        integer("seed", self.seed, least=0, most=2**64 - 1)
+        integer("epoch", self.epoch, least=0, most=2**64 - 1)
 
     def core_arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of `_core.Field.crops` that say which boxes to cut."""
@@ -112,9 +114,8 @@ class OutputForm:
     std: Sequence[float] | float | None = None
 
     def __post_init__(self) -> None:
-        if self.layout not in ("NHWC", "NCHW"):
-            raise InvalidRequestError(f"layout={self.layout!r}: expected NHWC or NCHW")
-        if self.dtype is not None and np.dtype(self.dtype).name not in ("uint8", "float32"):
+        choice("layout", self.layout, get_args(Layout))
+        if self.dtype is not None and _dtype_name(self.dtype) not in _DTYPES:
             raise InvalidRequestError(f"dtype={self.dtype!r}: expected uint8 or float32")
 
     def shape(self, n: int) -> tuple[int, int, int, int]:
@@ -136,7 +137,7 @@ class OutputForm:
             raise InvalidRequestError(f"out: expected an array to fill, found {type(out).__name__}")
         array: npt.NDArray[Any] = np.asarray(out)
         expected = np.dtype(self.dtype) if self.dtype else array.dtype
-        if array.shape != self.shape(n) or array.dtype != expected or array.dtype.name not in ("uint8", "float32"):
+        if array.shape != self.shape(n) or array.dtype != expected or array.dtype.name not in _DTYPES:
             wanted = np.dtype(self.dtype).name if self.dtype else "uint8 or float32"
             raise InvalidRequestError(
                 f"out: expected {wanted} of shape {self.shape(n)}, found {array.dtype} of shape {array.shape}"
@@ -178,11 +179,16 @@ def size_pair(size: object) -> tuple[int, int]:
     >>> size_pair(224), size_pair((128, 256))
     ((224, 224), (128, 256))
     """
-    pair = [size, size] if isinstance(size, int | np.integer) else list(size) if isinstance(size, Sequence) else []
-    sides = [int(side) for side in pair if isinstance(side, int | np.integer) and 1 <= side <= _LARGEST_SIDE]
-    if len(pair) != 2 or len(sides) != 2:
-        raise InvalidRequestError(f"size={size!r}: expected pixels, or (height, width), from 1 to {_LARGEST_SIDE}")
-    return sides[0], sides[1]
+    expected = f"pixels, or (height, width), from 1 to {_LARGEST_SIDE}"
+    pair = [size, size] if isinstance(size, int | np.integer) else size
+    if not isinstance(pair, Sequence | np.ndarray) or isinstance(pair, str) or len(pair) != 2:
+        raise InvalidRequestError(f"size={size!r}: expected {expected}")
+    if not all(isinstance(side, int | np.integer) and not isinstance(side, bool) for side in pair):
+        raise InvalidRequestError(f"size={size!r}: expected {expected}")
+    height, width = (int(side) for side in pair)
+    if not (1 <= height <= _LARGEST_SIDE and 1 <= width <= _LARGEST_SIDE):
+        raise InvalidRequestError(f"size={size!r}: expected {expected}")
+    return height, width
 
 
 def box_array(boxes: npt.ArrayLike, n: int) -> npt.NDArray[np.int64]:
@@ -200,7 +206,10 @@ def box_array(boxes: npt.ArrayLike, n: int) -> npt.NDArray[np.int64]:
     InvalidRequestError
         If the shape or the type is another. Whether a box lies in its image is found by the read.
     """
-    values = np.asarray(boxes)
+    try:
+        values = np.asarray(boxes)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequestError(f"boxes: expected integers of shape {(n, 4)}, found {boxes!r:.100}") from error
     if values.size == 0 and n == 0:
         return np.empty((0, 4), np.int64)
     if values.shape != (n, 4) or values.dtype.kind not in "iu":
@@ -211,13 +220,24 @@ def box_array(boxes: npt.ArrayLike, n: int) -> npt.NDArray[np.int64]:
 
 
 def _check_bounds(name: str, bounds: tuple[float, float], *, most: float) -> None:
-    low, high = bounds
-    if not 0.0 < low <= high <= most or high == float("inf"):
-        raise InvalidRequestError(f"{name}={bounds!r}: expected (low, high) with 0 < low <= high <= {most}")
+    expected = f"(low, high) with 0 < low <= high <= {most}"
+    low, high = number_pair(name, bounds, expected=expected)
+    if not 0.0 < low <= high <= most:
+        raise InvalidRequestError(f"{name}={bounds!r}: expected {expected}")
+
+
+def _dtype_name(dtype: object) -> str:
+    try:
+        return np.dtype(dtype).name  # type: ignore[call-overload, no-any-return]
+    except TypeError:
+        return ""
 
 
 def _triple(name: str, value: Sequence[float] | float) -> _Triple:
-    numbers = np.asarray(value, np.float64)
+    try:
+        numbers = np.asarray(value, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequestError(f"{name}={value!r}: expected a number, or one for each of R, G and B") from error
     if numbers.shape not in ((), (3,)) or not np.isfinite(numbers).all():
         raise InvalidRequestError(f"{name}={value!r}: expected a number, or one for each of R, G and B")
     red, green, blue = np.broadcast_to(numbers, 3).tolist()

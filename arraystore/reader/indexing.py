@@ -116,6 +116,8 @@ def batch_rows(index: object, n: int, find: FindKeys) -> Rows:
     values = _one_dimensional(index)
     if values.dtype.kind == "b":
         return _masked_rows(values, n)
+    if values.dtype.kind in "Of" and (integers := _python_integers(index, values)) is not None:
+        return _rows_of_integers(integers, n)
     if values.dtype.kind in "UOT":
         return _known_rows(_only_keys(index, values), find)
     return _checked_rows(values, n)
@@ -148,6 +150,20 @@ def _checked_rows(values: npt.NDArray[Any], n: int) -> Rows:
     rows = values.astype(np.int64)
     rows[rows < 0] += n
     return rows
+
+
+def _python_integers(index: object, values: npt.NDArray[Any]) -> list[int] | None:
+    """Return integers that NumPy has no common type for, such as 2**64, or -1 beside a uint64; else None."""
+    given: Any = index if isinstance(index, list | tuple) else values.tolist() if values.dtype.kind == "O" else [None]
+    is_integer = (isinstance(item, int | np.integer) and not isinstance(item, bool) for item in given)
+    return [int(item) for item in given] if all(is_integer) else None
+
+
+def _rows_of_integers(integers: list[int], n: int) -> Rows:
+    for position, row in enumerate(integers):
+        if not -n <= row < n:
+            raise IndexError(f"row {row} (at {position}) is out of range: there are {n} records")
+    return _checked_rows(np.array(integers, np.int64), n)
 
 
 def _only_keys(index: object, values: npt.NDArray[Any]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from arraystore.errors import UnknownKeyError
+from arraystore.errors import InvalidRequestError
 from arraystore.reader.indexing import batch_rows, is_single, single_row
 
 if TYPE_CHECKING:
@@ -54,11 +54,22 @@ class KeySequence(Sequence[str]):
         return key in self._table
 
     def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
-        """Return the row of a key between `start` and `stop`; UnknownKeyError, a KeyError, if it is not there."""
-        row = self._table.row(value)
+        """Return the row of a key between `start` and `stop`.
+
+        Raises
+        ------
+        InvalidRequestError
+            If it is not there: a ValueError, as a `Sequence` promises. `Store.row` raises a KeyError.
+        """
+        row = int(self._table.find([value])[0]) if isinstance(value, str) else -1
         if row not in range(*slice(start, stop).indices(len(self))):
-            raise UnknownKeyError(f"no record from row {start} to {stop} has the key {value!r}")
+            between = "" if (start, stop) == (0, None) else f" from row {start} to {stop}"
+            raise InvalidRequestError(f"no record{between} has the key {value!r}", "unknown-key")
         return row
+
+    def count(self, value: Any) -> int:
+        """Return how often a key occurs: keys are unique, so 0 or 1."""
+        return int(value in self)
 
     def to_list(self) -> list[str]:
         """Return all keys."""

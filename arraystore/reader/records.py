@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from arraystore import _core
 from arraystore.errors import FormatError, InvalidRequestError
+from arraystore.reader.arguments import switch
 from arraystore.reader.crops import (
     CropBatch,
     CropMode,
@@ -22,7 +23,7 @@ from arraystore.reader.crops import (
 )
 from arraystore.reader.indexing import Index, Many, One, Rows, is_single, single_row
 from arraystore.reader.table import RecordTable
-from arraystore.reader.threads import thread_count
+from arraystore.threads import thread_count
 
 __all__ = ["Pixels", "Records"]
 
@@ -79,7 +80,7 @@ class Records(RecordTable):
         verify : bool, default True
             Compare the bytes of each image with their checksum.
         threads : int, optional
-            See `arraystore.reader.threads.thread_count`.
+            See `arraystore.threads.thread_count`.
 
         Returns
         -------
@@ -217,7 +218,7 @@ class Records(RecordTable):
         verify : bool, default True
             Compare the bytes of each image with their checksum.
         threads : int, optional
-            See `arraystore.reader.threads.thread_count`.
+            See `arraystore.threads.thread_count`.
 
         Returns
         -------
@@ -242,7 +243,8 @@ class Records(RecordTable):
             return self._fill(chosen, form, out, policy, verify=verify, threads=count)
         if out is not None or dtype == "float32" or layout != "NHWC" or mean is not None or std is not None:
             raise InvalidRequestError("out, dtype, layout, mean and std need a size: boxes as they are differ in size")
-        decoded = self._image_field().decode_boxes(chosen, given, verify=verify, threads=count)
+        checked = switch("verify", verify)
+        decoded = self._image_field().decode_boxes(chosen, given, verify=checked, threads=count)
         return [np.asarray(pixels) for pixels in decoded]
 
     def crops(
@@ -302,7 +304,7 @@ class Records(RecordTable):
         verify : bool, default True
             Compare the bytes of each image with their checksum.
         threads : int, optional
-            See `arraystore.reader.threads.thread_count`.
+            See `arraystore.threads.thread_count`.
 
         Returns
         -------
@@ -322,7 +324,7 @@ class Records(RecordTable):
         policy = CropPolicy(mode, scale, ratio, flip, seed, epoch).core_arguments()
         form = OutputForm(size_pair(size), dtype, layout, mean, std)
         count = thread_count(threads)
-        if not return_boxes:
+        if not switch("return_boxes", return_boxes):
             return self._fill(chosen, form, out, policy, verify=verify, threads=count)
         boxes = np.zeros((len(chosen), 4), np.int64)
         flips = np.zeros(len(chosen), np.uint8)
@@ -335,15 +337,15 @@ class Records(RecordTable):
     ) -> Any:
         array = form.array(len(store_rows), out)
         arguments = {"boxes_out": None, "flips_out": None, **policy, **form.core_arguments(array)}
-        self._image_field().crops(store_rows, array, **arguments, verify=verify, threads=threads)
+        self._image_field().crops(store_rows, array, **arguments, verify=switch("verify", verify), threads=threads)
         return array if out is None else out
 
     def _decode(self, store_rows: Rows, *, verify: bool, threads: int) -> list[Pixels]:
-        decoded = self._image_field().decode(store_rows, verify=verify, threads=threads)
+        decoded = self._image_field().decode(store_rows, verify=switch("verify", verify), threads=threads)
         return [np.asarray(pixels) for pixels in decoded]
 
     def _bytes(self, field: _core.Field, store_rows: Rows, *, verify: bool) -> list[bytes | None]:
-        return list(field.fetch(store_rows, verify=verify))
+        return list(field.fetch(store_rows, verify=switch("verify", verify)))
 
     def _decode_text(self, field: str, store_row: np.int64, utf8: bytes | None) -> str | None:
         try:

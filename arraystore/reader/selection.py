@@ -59,7 +59,7 @@ def conditions_mask(conditions: Mapping[str, object], column: Callable[[str], Co
     mask = np.ones(n, np.bool_)
     for name, condition in conditions.items():
         chosen = column(name)
-        values = _listed(condition)
+        values = _listed(name, condition)
         if name == _SPLIT_COLUMN:
             expanded = expand_splits(values, chosen.categories or (), dataset=dataset)
             if expanded is None:
@@ -117,12 +117,14 @@ def _summands(values: Iterable[object]) -> list[object]:
     return parts
 
 
-def _listed(condition: object) -> list[Any]:
+def _listed(name: str, condition: object) -> list[Any]:
     """Return the values of a condition: itself, or the items of a list, tuple, set, array or Series."""
-    if isinstance(condition, list | tuple | set | frozenset | range):
-        return list(condition)
-    # NumPy arrays, pandas Series and pyarrow arrays.
-    values = condition.tolist() if hasattr(condition, "tolist") else None
-    if isinstance(values, list):
-        return values
-    return [condition]
+    if isinstance(condition, Mapping):
+        raise InvalidRequestError(f"{name}={condition!r:.100}: expected a value or a list of values, found a mapping")
+    # NumPy arrays and scalars, pandas Series and pyarrow arrays.
+    if not isinstance(condition, str) and hasattr(condition, "tolist"):
+        values = condition.tolist()
+        return values if isinstance(values, list) else [values]
+    return (
+        list(condition) if isinstance(condition, Iterable) and not isinstance(condition, str | bytes) else [condition]
+    )

@@ -94,6 +94,27 @@ def test_text_is_not_compared_with_numbers():
         _ = Column("lat", NumericColumn(np.array([1.0]))) == "north"
 
 
+@pytest.mark.parametrize("value", [0, 1.5, b"Diptera", ["Diptera"], {"Diptera"}])
+def test_numbers_are_not_compared_with_text(value):
+    for column in (Column("order", categorical([0, 1])), Column("place", strings(["a", "b"]))):
+        with pytest.raises(InvalidRequestError, match=f"column '{column.name}' holds text: it cannot be compared"):
+            column.isin([value])
+
+
+@pytest.mark.parametrize("values", ["Diptera", b"Diptera", 5, None, {"Diptera": 1}])
+def test_isin_takes_a_list_of_values(values):
+    """The letters of a text are no values."""
+    with pytest.raises(InvalidRequestError, match="column 'order': isin: expected a list of values, found"):
+        Column("order", categorical([0, 1])).isin(values)
+
+
+def test_isin_takes_any_iterable():
+    column = Column("order", categorical([0, 1, 2, -1]))
+    for kind in (list, tuple, set, iter, np.array, pd.Series, lambda values: dict.fromkeys(values).keys()):
+        assert column.isin(kind(["Diptera", "Hemiptera"])).tolist() == [False, True, True, False]
+    assert column.isin(value for value in ["Diptera", None]).tolist() == [False, True, False, True]
+
+
 def test_pandas_does_not_write_into_the_store():
     stored = NumericColumn(np.array([1.0, 2.0]))
     series = Column("lat", stored).to_pandas()

@@ -64,6 +64,11 @@ def test_keys_are_looked_up_in_one_call(kind):
     assert calls == [["K003", "K001"]]
 
 
+def test_integers_without_a_common_type_are_rows():
+    """NumPy makes floats of a uint64 beside a negative number."""
+    assert batch_rows([np.uint64(5), -1], 20, find).tolist() == [5, 19]
+
+
 def test_an_unknown_key_is_named():
     with pytest.raises(UnknownKeyError, match=r"^no record has the key 'X'$"):
         single_row("X", 20, find)
@@ -83,8 +88,12 @@ def test_an_unknown_key_is_named():
         ([1, [2]], "expected rows, keys or a mask"),
         (None, "one dimension"),
         (np.array([2**63], np.uint64), "row 9223372036854775808"),
-        ([2**70], "rows or keys, not both|out of range"),
+        ([2**70], "row 1180591620717411303424 .at 0. is out of range"),
         (range(30), "row 20"),
+        ([2**64], "row 18446744073709551616 .at 0. is out of range"),
+        ([-1, 2**63], "row 9223372036854775808 .at 1. is out of range"),
+        (np.array([3, 2**64], object), "row 18446744073709551616 .at 1. is out of range"),
+        ([True, 2**64], "rows or keys, not both"),
     ],
 )
 def test_a_wrong_index_is_an_index_error(index, message):

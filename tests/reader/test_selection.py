@@ -41,6 +41,10 @@ def test_conditions_are_masks_joined_by_and(records):
         (None, [-1]),
         ([None, "train"], [-1, 2]),
         (np.array(["train", "test"]), [1, 2]),
+        ({"train", "test"}, [1, 2]),
+        (("train", "test"), [1, 2]),
+        (dict.fromkeys(["train", "test"]).keys(), [1, 2]),
+        (np.array("train"), [2]),
         ("pretrain+seen", [0, 1, 2, 3]),
     ],
 )
@@ -61,6 +65,12 @@ def test_another_data_set_has_the_splits_it_has():
     assert expand_splits(["mine"], ["mine"], dataset="Other") == ["mine"]
     with pytest.raises(InvalidRequestError, match="no split 'seen' in Other"):
         expand_splits(["seen"], ["mine"], dataset="Other")
+
+
+@pytest.mark.parametrize("condition", [{"split": {"train": 1}}, {"split": 0}, {"value": {"a": 1}}, {"value": "train"}])
+def test_a_condition_that_can_never_hold_is_refused(condition):
+    with pytest.raises(InvalidRequestError, match=next(iter(condition))):
+        mask_of([0, 1], [1, 2], condition)
 
 
 def test_a_value_that_does_not_occur_selects_nothing():

@@ -94,6 +94,22 @@ def test_codes_are_read_only(store):
         store.columns["split"].codes[:] = -1
 
 
+def test_keys_are_a_sequence(store):
+    with pytest.raises(ValueError, match="no record has the key 'XXXX001-20'"):
+        store.keys.index("XXXX001-20")
+    with pytest.raises(ValueError, match="no record from row 6 to None"):
+        store.keys.index(store.keys[5], 6)
+    with pytest.raises(ValueError, match="no record has the key 5"):
+        store.keys.index(5)
+    assert (store.keys.count(store.keys[5]), store.keys.count("XXXX001-20")) == (1, 0)
+
+
+@pytest.mark.parametrize("wrong", [{"verify": "no"}, {"verify": None}, {"return_boxes": "yes"}, {"threads": 2.5}])
+def test_a_wrong_argument_is_named(store, wrong):
+    with pytest.raises(InvalidRequestError, match=next(iter(wrong))):
+        store.crops([0], 16, **wrong)
+
+
 def test_a_wrong_key_or_row_is_named(store):
     with pytest.raises(UnknownKeyError, match="XXXX001-20"):
         store["XXXX001-20"]
