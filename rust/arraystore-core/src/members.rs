@@ -3,8 +3,10 @@
 //! A list of five million objects would be gigabytes; here a member costs about 70 bytes. Directories and suffixes are few
 //! and stored once; stems lie one after another. Rows are in the physical order of the sources.
 
-use std::path::PathBuf;
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -26,7 +28,23 @@ pub struct Source {
 pub(crate) enum Kind {
     /// With its absolute path, which is a prefix of all its directories.
     Folder(String),
-    Archive(OpenFile),
+    Archive(OpenFile, Stamp),
+}
+
+/// What tells whether an archive is still the one that was scanned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    nbytes: u64,
+    modified: Option<SystemTime>,
+}
+
+impl From<&Metadata> for Stamp {
+    fn from(metadata: &Metadata) -> Self {
+        Self {
+            nbytes: metadata.len(),
+            modified: metadata.modified().ok(),
+        }
+    }
 }
 
 /// The columns of [`Members`]: one value for each member.
@@ -150,7 +168,7 @@ impl Members {
         let source = &self.sources[usize::from(self.columns.source[index])];
         Ok(match source.kind {
             Kind::Folder(_) => self.path_in_source(index),
-            Kind::Archive(_) => format!("{}/{}", source.path, self.path_in_source(index)),
+            Kind::Archive(..) => format!("{}/{}", source.path, self.path_in_source(index)),
         })
     }
 
@@ -173,14 +191,18 @@ impl Members {
         }
     }
 
-    /// A number that changes when a source does: XXH3-64 of names, lengths, checksums (archives), times (folders).
+    /// A number that changes when these members do: XXH3-64 of names, lengths, checksums (archives), times (folders).
     ///
-    /// It does not depend on where the sources lie, nor on what an archive is called.
-    #[must_use]
-    pub fn fingerprint(&self) -> u64 {
+    /// It does not depend on where the sources lie, on what an archive is called, or on other members.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RowOutOfRange`] if there is no such member.
+    pub fn fingerprint(&self, indices: &[u64]) -> Result<u64> {
         let mut hasher = Xxh3::new();
         let mut record = Vec::new();
-        for index in 0..self.len() {
+        for &index in indices {
+            let index = self.check(index)?;
             let columns = &self.columns;
             let source = &self.sources[usize::from(columns.source[index])];
             let directory = match &source.kind {
@@ -188,7 +210,7 @@ impl Members {
                     let directory = self.directory(index);
                     directory.strip_prefix(root.as_str()).unwrap_or(directory)
                 }
-                Kind::Archive(_) => self.directory(index),
+                Kind::Archive(..) => self.directory(index),
             };
             record.clear();
             for part in [directory, self.stem(index), self.suffix(index)] {
@@ -201,7 +223,7 @@ impl Members {
             record.extend_from_slice(&columns.modified_ns[index].to_le_bytes());
             hasher.update(&record);
         }
-        hasher.digest()
+        Ok(hasher.digest())
     }
 }
 
@@ -224,7 +246,7 @@ impl Extents for Members {
         Ok(Extent {
             source: match &source.kind {
                 Kind::Folder(_) => SourceRef::File(PlainFile::new(PathBuf::from(self.path_in_source(index)))),
-                Kind::Archive(file) => SourceRef::Shared(file),
+                Kind::Archive(file, _) => SourceRef::Shared(file),
             },
             offset: self.columns.offset[index],
             stored_nbytes: self.columns.stored_nbytes[index],
@@ -241,6 +263,19 @@ impl Extents for Members {
 
     fn name(&self, index: u64) -> String {
         self.path(index).unwrap_or_default()
+    }
+
+    fn is_source_unchanged(&self, index: u64) -> bool {
+        let Ok(index) = self.check(index) else {
+            return false;
+        };
+        let source = &self.sources[usize::from(self.columns.source[index])];
+        match &source.kind {
+            Kind::Folder(_) => false,
+            Kind::Archive(_, stamp) => {
+                std::fs::metadata(Path::new(&source.path)).is_ok_and(|metadata| Stamp::from(&metadata) == *stamp)
+            }
+        }
     }
 }
 
@@ -291,5 +326,10 @@ impl Extents for Selection {
         self.index(index)
             .map(|index| self.members.name(index))
             .unwrap_or_default()
+    }
+
+    fn is_source_unchanged(&self, index: u64) -> bool {
+        self.index(index)
+            .is_ok_and(|index| self.members.is_source_unchanged(index))
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::extent::Encoding;
 use crate::folder;
-use crate::members::{Columns, Kind, Members, Source};
+use crate::members::{Columns, Kind, Members, Source, Stamp};
 use crate::progress::Progress;
 use crate::source::OpenFile;
 use crate::strings::Strings;
@@ -34,17 +34,17 @@ pub fn scan(paths: &[PathBuf], progress: &Progress) -> Result<Members> {
         if metadata.is_dir() {
             folder::scan(path, &mut list, progress)?;
         } else {
-            scan_archive(path, &mut list, progress)?;
+            scan_archive(path, Stamp::from(&metadata), &mut list, progress)?;
         }
     }
     Ok(list.finish())
 }
 
-fn scan_archive(path: &Path, list: &mut List, progress: &Progress) -> Result<()> {
+fn scan_archive(path: &Path, stamp: Stamp, list: &mut List, progress: &Progress) -> Result<()> {
     let archive = Archive::open(path)?;
     let first = list.len();
     let expected = usize::try_from(archive.promised_entries()).unwrap_or(0);
-    list.begin(path, Kind::Archive(OpenFile::new(path.to_path_buf())))?;
+    list.begin(path, Kind::Archive(OpenFile::new(path.to_path_buf()), stamp))?;
     list.reserve(expected, archive.directory_nbytes());
     let mut entries = archive.entries();
     let mut seen = 0;

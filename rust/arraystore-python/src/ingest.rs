@@ -1,6 +1,6 @@
 //! The ingest side of `arraystore._core`: scan sources, index keys.
 //!
-//! Documented in `arraystore.sources` and `arraystore.ingest`.
+//! Documented in `arraystore.sources` and `arraystore.ingestion`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,11 +47,6 @@ impl Members {
     }
 
     #[getter]
-    fn source(&self) -> Buffer {
-        column(&self.0.columns().source)
-    }
-
-    #[getter]
     fn directory(&self) -> Buffer {
         column(&self.0.columns().directory)
     }
@@ -67,35 +62,8 @@ impl Members {
     }
 
     #[getter]
-    fn encoding(&self) -> Buffer {
-        Buffer::new(
-            self.0
-                .columns()
-                .encoding
-                .iter()
-                .map(|&encoding| encoding as u8)
-                .collect(),
-        )
-    }
-
-    #[getter]
-    fn offset(&self) -> Buffer {
-        column(&self.0.columns().offset)
-    }
-
-    #[getter]
     fn nbytes(&self) -> Buffer {
         column(&self.0.columns().nbytes)
-    }
-
-    #[getter]
-    fn crc32(&self) -> Buffer {
-        column(&self.0.columns().crc32)
-    }
-
-    #[getter]
-    fn modified_ns(&self) -> Buffer {
-        column(&self.0.columns().modified_ns)
     }
 
     #[getter]
@@ -108,8 +76,9 @@ impl Members {
         self.0.skipped().to_vec()
     }
 
-    fn fingerprint(&self, py: Python<'_>) -> u64 {
-        py.detach(|| self.0.fingerprint())
+    fn fingerprint(&self, py: Python<'_>, indices: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let indices = numbers(indices, "indices")?;
+        py.detach(|| self.0.fingerprint(&indices)).map_err(to_py_err)
     }
 
     fn path(&self, index: u64) -> PyResult<String> {

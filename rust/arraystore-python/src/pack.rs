@@ -1,6 +1,6 @@
 //! The writing side of `arraystore._core`: shard files and their checksums.
 //!
-//! Documented in `arraystore.ingest`.
+//! Documented in `arraystore.ingestion`.
 
 use std::path::PathBuf;
 

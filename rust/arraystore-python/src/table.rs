@@ -44,11 +44,6 @@ impl Table {
         self.0.columns().iter().map(|(name, _)| name.clone()).collect()
     }
 
-    #[getter]
-    fn extra(&self) -> Vec<String> {
-        self.0.extra().to_vec()
-    }
-
     fn strings(&self, name: &str) -> PyResult<Strings> {
         match self.column(name)? {
             Column::Strings(strings) => Ok(Strings(Arc::clone(strings))),

@@ -12,6 +12,30 @@ use crate::jpeg::header::{Flaw, walk};
 use crate::members::crc32;
 use crate::status::Status;
 
+/// Why there are no bytes of a record, though its source is as it was planned.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    pub(super) problem: String,
+    /// Whether the operating system refused, and not what the archive holds is damaged.
+    pub(super) is_refused: bool,
+}
+
+impl Unreadable {
+    fn damaged(problem: String) -> Self {
+        Self {
+            problem,
+            is_refused: false,
+        }
+    }
+
+    fn refused(error: &io::Error) -> Self {
+        Self {
+            problem: format!("cannot be read: {error}"),
+            is_refused: true,
+        }
+    }
+}
+
 /// Fills `out`, which is as long as the plan says, with the bytes of record `index`; returns why that cannot be.
 ///
 /// # Errors
@@ -22,7 +46,7 @@ pub(super) fn fetch(
     index: u64,
     out: &mut [u8],
     scratch: &mut Vec<u8>,
-) -> Result<Option<String>> {
+) -> Result<Option<Unreadable>> {
     let extent = extents.extent(index)?;
     let changed = |problem: String| Error::SourceChanged {
         place: extents.name(index),
@@ -47,12 +71,21 @@ pub(super) fn fetch(
             Ok(None)
         }
         Ok(bytes) => Err(changed(format!("expected {} bytes, found {}", out.len(), bytes.len()))),
+        // Its local header leads astray: the archive is whole, and concerns nobody else.
+        Err(Error::FileTooShort { expected, found, .. }) if extents.is_source_unchanged(index) => {
+            Ok(Some(Unreadable::damaged(format!(
+                "its local header is damaged: it would end at {expected}, behind the end of the archive at {found}"
+            ))))
+        }
         Err(Error::FileTooShort { expected, found, .. }) => Err(changed(format!(
             "expected its bytes to end at {expected}, found the end of the file at {found}"
         ))),
         Err(Error::Io { source, .. }) if is_gone(&source) => Err(changed("it is gone".to_owned())),
-        // A member that is damaged, or lies on a bad sector, concerns nobody else.
-        Err(error @ (Error::Source { .. } | Error::Io { action: "read", .. })) => Ok(Some(error.to_string())),
+        // A member that is damaged concerns nobody else.
+        Err(error @ Error::Source { .. }) => Ok(Some(Unreadable::damaged(error.to_string()))),
+        Err(Error::Io {
+            action: "read", source, ..
+        }) if is_its_own(&source) => Ok(Some(Unreadable::refused(&source))),
         Err(error) => Err(error),
     }
 }
@@ -61,13 +94,29 @@ fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// Whether the fault is with the machine, and would strike any other file too.
-fn is_ours(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
+/// Whether the fault is with this one file. All others, such as `EIO`, `ESTALE` or `EMFILE`, are those of a disk, a mount
+/// or a machine: they would strike every file that follows, and be gone tomorrow.
+fn is_its_own(error: &io::Error) -> bool {
+    let Some(errno) = error.raw_os_error() else {
+        return true;
+    };
+    matches!(
+        errno,
+        libc::EACCES
+            | libc::EPERM
+            | libc::EISDIR
+            | libc::ELOOP
+            | libc::ENAMETOOLONG
+            | libc::EINVAL
+            | libc::EOPNOTSUPP
+            | libc::EBADMSG
+            | libc::EFBIG
+            | libc::EOVERFLOW
+    )
 }
 
 /// Reads a file that must be exactly as long as `out`.
-fn read_file(path: &Path, out: &mut [u8]) -> Result<Option<String>> {
+fn read_file(path: &Path, out: &mut [u8]) -> Result<Option<Unreadable>> {
     let changed = |problem: String| Error::SourceChanged {
         place: path.display().to_string(),
         problem,
@@ -89,8 +138,8 @@ fn read_file(path: &Path, out: &mut [u8]) -> Result<Option<String>> {
         Ok(None) => Ok(None),
         Ok(Some(problem)) => Err(changed(problem)),
         Err(error) if is_gone(&error) => Err(changed("it is gone".to_owned())),
-        Err(error) if is_ours(&error) => Err(Error::io("read", path)(error)),
-        Err(error) => Ok(Some(format!("cannot be read: {error}"))),
+        Err(error) if is_its_own(&error) => Ok(Some(Unreadable::refused(&error))),
+        Err(error) => Err(Error::io("read", path)(error)),
     }
 }
 

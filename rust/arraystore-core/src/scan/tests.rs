@@ -333,20 +333,34 @@ fn links_are_followed_but_not_in_circles() {
     assert_eq!(members.skipped().len(), 2);
 }
 
+fn whole_fingerprint(members: &Members) -> u64 {
+    let all: Vec<u64> = (0..members.len() as u64).collect();
+    members.fingerprint(&all).unwrap()
+}
+
+#[test]
+fn a_fingerprint_is_of_the_chosen_members_alone() {
+    let folder = folder_with(&["a.jpg", "b.jpg"]);
+    let path = folder.path().join("images");
+    let list = || scan(std::slice::from_ref(&path), &Progress::default()).unwrap();
+    let before = list().fingerprint(&[0, 1]).unwrap();
+    std::fs::write(path.join("c.txt"), "read me").unwrap();
+    assert_eq!(list().fingerprint(&[0, 1]).unwrap(), before);
+    assert_ne!(list().fingerprint(&[1, 0]).unwrap(), before);
+    assert_ne!(whole_fingerprint(&list()), before);
+    assert_eq!(list().fingerprint(&[3]).unwrap_err().code(), "row-out-of-range");
+}
+
 #[test]
 fn a_fingerprint_follows_the_content_and_not_the_place() {
     let bytes = Zip::new(false).add("a.jpg", b"one").add("b.jpg", b"two").finish(b"");
     let changed = Zip::new(false).add("a.jpg", b"one").add("b.jpg", b"twO").finish(b"");
-    let fingerprint = |bytes: &[u8]| scan_bytes(bytes).unwrap().fingerprint();
+    let fingerprint = |bytes: &[u8]| whole_fingerprint(&scan_bytes(bytes).unwrap());
     assert_eq!(fingerprint(&bytes), fingerprint(&bytes));
     assert_ne!(fingerprint(&bytes), fingerprint(&changed));
 
     let folder = folder_with(&["a/x.jpg", "b/y.jpg"]);
-    let list = |name: &str| {
-        scan(&[folder.path().join(name)], &Progress::default())
-            .unwrap()
-            .fingerprint()
-    };
+    let list = |name: &str| whole_fingerprint(&scan(&[folder.path().join(name)], &Progress::default()).unwrap());
     let before = list("images");
     std::fs::rename(folder.path().join("images"), folder.path().join("moved")).unwrap();
     assert_eq!(list("moved"), before);
