@@ -13,17 +13,18 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "arraystore"
 
 # Which parts a part may import, besides itself. The root stands for the public API: `import arraystore`.
-BELOW_EVERYTHING = {"errors", "_core"}
+BELOW_EVERYTHING = {"errors", "threads", "_core"}
 PUBLIC = {"arraystore", "errors", "testing"}
 ALLOWED = {
     "errors": set(),
+    "threads": {"errors"},
     "sources": BELOW_EVERYTHING,
     "format": BELOW_EVERYTHING,
     "ingestion": BELOW_EVERYTHING | {"sources", "format"},
     "reader": BELOW_EVERYTHING | {"sources", "format"},
     "loader": BELOW_EVERYTHING | {"reader"},
     "integrations": PUBLIC,
-    "cli": PUBLIC,
+    "cli": PUBLIC | {"threads"},
     "__main__": PUBLIC | {"cli"},
     "testing": PUBLIC | BELOW_EVERYTHING | {"format"},
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy.typing as npt
 import arraystore
 from arraystore.errors import ArrayStoreError
 from arraystore.testing.insects import require_pillow
+from arraystore.threads import thread_count
 
 __all__ = ["Speeds", "decodable_rows", "measure"]
 
@@ -107,16 +107,12 @@ def measure(store: arraystore.Store, rows: npt.NDArray[np.int64], *, size: int) 
         ("original bytes", 1, speed_of(store.jpeg), None),
         ("whole images", 1, speed_of(lambda batch: store.read(batch, threads=1)), None),
     ]
-    for threads in sorted({1, _core_count()}):
+    for threads in sorted({1, thread_count()}):
         speed = crops_with(threads)
         lines.append((f"random crops, {size}x{size}", threads, speed, speed / pillow_speed))
     lines.append(("the same crops with Pillow", 1, pillow_speed, None))
     difference = max(int(np.abs(a.astype(np.int16) - b).max()) for a, b in zip(pillow, drawn.pixels, strict=True))
     return Speeds(tuple(lines), difference)
-
-
-def _core_count() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _best_time_s(work: Callable[[], Any]) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -22,6 +23,7 @@ COLUMNS = "columns"
 KEY = "key"
 
 _TEMPORARY = ".tmp"
+_SYNCS_AT_ONCE = 16
 
 # A logical byte array in pieces of equal size, as the core takes it: [(path, offset in that file)], bytes per piece,
 # bytes in all. The file of a shard goes on behind its piece: padding of the last chunk, and the shard index.
@@ -246,7 +248,7 @@ def _serialised(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, indent=1, allow_nan=False).encode()
 
 
-def commit(path: Path, spec: StoreSpec, *, sync: bool = True) -> None:
+def commit(path: Path, spec: StoreSpec, *, sync: bool = True, synced: Collection[str] = ()) -> None:
     """Make a store of a directory: write its root document, the last step of an ingest.
 
     Parameters
@@ -257,10 +259,11 @@ def commit(path: Path, spec: StoreSpec, *, sync: bool = True) -> None:
         Its description.
     sync : bool, default True
         Whether all other files are synced to disk first.
+    synced : collection of str
+        Paths in the store of files that were synced when they were written, as the core does.
     """
     if sync:
-        sync_tree(path)
-        _sync(path.parent)
+        sync_store(path, synced)
     root = {
         "zarr_format": 3,
         "node_type": "group",
@@ -310,12 +313,23 @@ def write_durably(path: Path, payload: bytes) -> None:
     _sync(path.parent)
 
 
-def sync_tree(path: Path) -> None:
-    """Sync every file and directory below a path to disk."""
-    for directory, _, names in os.walk(path, topdown=False):
-        for name in names:
-            _sync(Path(directory, name))
-        _sync(Path(directory))
+def sync_store(path: Path, synced: Collection[str] = ()) -> None:
+    """Sync the files of a store to disk, without its work directory, then its directories.
+
+    Parameters
+    ----------
+    path : Path
+        Directory of the store.
+    synced : collection of str
+        Paths in the store of files that need not be synced.
+    """
+    names = store_files(path)
+    files = [path / name for name in names if name not in synced]
+    directories = {parent for name in names for parent in (path / name).relative_to(path).parents}
+    # At once, so that many syncs share one commit of the file system's journal.
+    with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
+        list(pool.map(_sync, files))
+        list(pool.map(_sync, [path.parent, *(path / each for each in directories)]))
 
 
 def _sync(path: Path) -> None:

@@ -12,10 +12,11 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from arraystore.errors import InvalidRequestError, SourceError
+from arraystore.format.arrays import CHUNKS
 from arraystore.format.columns import CategoricalColumn, WritableColumn
 from arraystore.format.layout import DEFAULT_SHARD_NBYTES, place_records
 from arraystore.format.spec import FieldSpec, Status, StoreSpec
-from arraystore.format.zarr import COLUMNS, WORK_DIRECTORY, commit, open_layout, store_files
+from arraystore.format.zarr import COLUMNS, KEY, WORK_DIRECTORY, commit, open_layout, store_files
 from arraystore.format.zarr_columns import write_columns
 from arraystore.ingestion.fields import Packing, Records, key_records, pack_field, write_field_index, write_key_index
 from arraystore.ingestion.frame import build_columns, text_names
@@ -24,11 +25,11 @@ from arraystore.ingestion.progress import Progress, make_progress
 from arraystore.ingestion.report import IngestReport
 from arraystore.ingestion.troubles import find_troubles, write_troubles
 from arraystore.ingestion.workdir import Job, remove_workdir, work_on
-from arraystore.ingestion.workers import thread_count
 from arraystore.sources.archive import column, scan_sources
 from arraystore.sources.base import ImageSet, Source
 from arraystore.sources.bioscan5m import Bioscan5M
 from arraystore.sources.tables import MetadataTable, fingerprint_file, read_metadata
+from arraystore.threads import thread_count
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Check = Literal["header", "pixels"]
@@ -71,11 +72,12 @@ def ingest(
     rows : {"all", "images"}, default "all"
         Whether rows of the table without an image become records.
     workers : int, optional
-        Threads; all processors of this process if not given.
+        Threads; without it `ARRAYSTORE_NUM_THREADS`, or all cores of this process.
     progress : bool, optional
         Whether progress is written to standard error. By default it is if that is a terminal.
     overwrite : bool, default False
-        Whether a store that stands there already is replaced.
+        Whether a store that stands there already is replaced. If an ingest of the same sources and options was
+        interrupted there, it goes on nevertheless.
     shard_nbytes : int, default 256 MiB
         Size of the files that hold the images.
 
@@ -92,7 +94,8 @@ def ingest(
     SourceError
         If the source holds no images, or it is not clear of which package.
     SourceChangedError
-        If an unfinished store stands there that was begun from other sources, or with other options.
+        If an unfinished store stands there that was begun from other sources, or with other options, and part of it
+        is packed.
     DuplicateKeyError
         If one key stands for two different images or two rows.
     InvalidRequestError
@@ -100,12 +103,13 @@ def ingest(
     FormatError
         If something stands there that is no store.
     OSError
-        If a file cannot be read or written, such as on a full disk. What is finished is kept; the same call goes on.
+        If a file cannot be read or written, such as on a full disk. What is packed is kept; the same call goes on.
+        After an error before anything is packed, nothing is left behind.
     """
     start = time.perf_counter()
     _check_choice("check", check, get_args(Check))
     _check_choice("rows", rows, get_args(Rows))
-    threads = thread_count(workers)
+    threads = thread_count(workers, name="workers")
     paths = [Path(source)] if isinstance(source, str | os.PathLike) else [Path(each) for each in source]
     target = Path(store).absolute()
     _check_outside(target, paths)
@@ -118,7 +122,7 @@ def ingest(
     options = {"package": images.package, "rows": rows, "check": check, "shard_nbytes": shard_nbytes}
     job = Job(
         tuple(path.name for path in paths),
-        members.fingerprint(),
+        members.fingerprint(images.indices),
         fingerprint_file(table) if table is not None else None,
         options,
     )
@@ -219,8 +223,12 @@ class _Run:
         from arraystore import _core
 
         fields = [FieldSpec(_IMAGE, "jpeg"), *(FieldSpec(name, "text") for name in text_names(metadata))]
-        for name in store_files(self.store):
-            if name not in checksums and "/data/c/" not in name:
+        # The bytes of the records have checksums of their own, one for each record.
+        data = tuple(f"{name}/data/{CHUNKS}/" for name in (*(field.name for field in fields), KEY))
+        files = store_files(self.store)
+        synced = {name for name in files if name in checksums or name.startswith(data)}
+        for name in files:
+            if name not in synced:
                 checksums[name] = _core.file_crc32c(str(self.store / name))
         spec = StoreSpec(
             n=plan.n,
@@ -233,7 +241,7 @@ class _Run:
             checksums=dict(sorted(checksums.items())),
             created_by=f"arraystore {_core.__version__}",
         )
-        commit(self.store, spec)
+        commit(self.store, spec, synced=synced)
         remove_workdir(self.store)
 
 

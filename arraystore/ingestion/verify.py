@@ -13,7 +13,7 @@ from arraystore.errors import ArrayStoreError
 from arraystore.format.arrays import KEY_DTYPES, ArrayForm
 from arraystore.format.zarr import DOCUMENT, KEY, Layout, open_layout, store_files
 from arraystore.ingestion.progress import Progress, make_progress
-from arraystore.ingestion.workers import thread_count
+from arraystore.threads import thread_count
 
 if TYPE_CHECKING:
     from arraystore._core import Field, Keys
@@ -105,7 +105,7 @@ def verify(path: str | os.PathLike[str], *, workers: int | None = None, progress
     path : path-like
         Directory of the store.
     workers : int, optional
-        Threads; all processors of this process if not given.
+        Threads; without it `ARRAYSTORE_NUM_THREADS`, or all cores of this process.
     progress : bool, optional
         Whether progress is written to standard error. By default it is if that is a terminal.
 
@@ -121,7 +121,7 @@ def verify(path: str | os.PathLike[str], *, workers: int | None = None, progress
     UnfinishedStoreError, FormatError
         If it is not a finished store of a known format.
     """
-    threads = thread_count(workers)
+    threads = thread_count(workers, name="workers")
     layout = open_layout(path)
     shown = make_progress(progress)
     files = store_files(layout.path)

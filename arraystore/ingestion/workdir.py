@@ -7,8 +7,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -65,6 +65,8 @@ class Job:
 def work_on(store: Path, job: Job, *, overwrite: bool) -> Iterator[State]:
     """Make the place of a store ready for a job, say what is there, and keep others away meanwhile.
 
+    If the work fails before it has packed anything, nothing of it is left behind.
+
     Parameters
     ----------
     store : Path
@@ -81,7 +83,7 @@ def work_on(store: Path, job: Job, *, overwrite: bool) -> Iterator[State]:
     Raises
     ------
     SourceChangedError
-        If an unfinished store stands there, of another job.
+        If an unfinished store stands there, of another job, some of it packed.
     InvalidRequestError
         If a finished store of another job stands there.
     FormatError
@@ -90,20 +92,52 @@ def work_on(store: Path, job: Job, *, overwrite: bool) -> Iterator[State]:
         If another process is at it.
     """
     _check_place(store)
-    if (store / DOCUMENT).exists() and not overwrite:
+    if _is_finished(store) and not overwrite:
         _check_same(store, job)
-        remove_workdir(store)
+        if (store / WORK_DIRECTORY).exists():
+            # It stays if somebody is at it, or the place is read-only; it does no harm.
+            with suppress(SourceError, OSError), _locked(store):
+                remove_workdir(store)
         yield "complete"
         return
-    (store / WORK_DIRECTORY).mkdir(parents=True, exist_ok=True)
+    is_ours = not store.exists()
     with _locked(store):
-        if overwrite or not (store / WORK_DIRECTORY / _PLAN).exists():
-            _clear(store)
-            _begin(store, job)
-            yield "new"
-        else:
-            _check_unchanged(store, job)
-            yield "resumed"
+        try:
+            yield _prepare(store, job, overwrite=overwrite)
+        except BaseException:
+            with suppress(OSError):
+                _leave_nothing(store, with_directory=is_ours)
+            raise
+
+
+def _prepare(store: Path, job: Job, *, overwrite: bool) -> State:
+    """Decide, under the lock: what was seen before it was taken may have changed."""
+    if _is_finished(store) and not overwrite:
+        remove_workdir(store)
+        _check_same(store, job)
+        return "complete"
+    begun, asked = _read_plan(store), job.to_json()
+    if begun is not None and not _is_finished(store):
+        if begun["fingerprint"] == asked["fingerprint"]:
+            return "resumed"
+        if _has_packed(store) and not overwrite:
+            raise SourceChangedError(
+                f"{store} is unfinished, and was begun otherwise: {'; '.join(_differences(begun, asked))}. "
+                "Restore that and run the same command again, or begin anew with --overwrite"
+            )
+    _clear(store)
+    write_durably(store / WORK_DIRECTORY / _PLAN, json.dumps(asked, indent=1).encode())
+    return "new"
+
+
+def _is_finished(store: Path) -> bool:
+    return (store / DOCUMENT).exists()
+
+
+def _has_packed(store: Path) -> bool:
+    """Tell whether any shard is finished: its journal is written before it gets its name."""
+    journals = (store / WORK_DIRECTORY).glob("*.journal/*")
+    return any(not journal.name.endswith(".partial") for journal in journals)
 
 
 def _check_place(store: Path) -> None:
@@ -112,7 +146,7 @@ def _check_place(store: Path) -> None:
         return
     if not store.is_dir():
         raise FormatError(f"{store} exists and is no directory: choose another path")
-    if (store / DOCUMENT).exists():
+    if _is_finished(store):
         open_layout(store)
         return
     names = {path.name for path in store.iterdir()}
@@ -130,48 +164,96 @@ def _check_same(store: Path, job: Job) -> None:
         )
 
 
-def _check_unchanged(store: Path, job: Job) -> None:
-    begun, asked = json.loads((store / WORK_DIRECTORY / _PLAN).read_bytes()), job.to_json()
-    if begun["fingerprint"] == asked["fingerprint"]:
-        return
-    advice = "restore them and run the same command again, or begin anew with --overwrite"
-    if begun["options"] != asked["options"]:
-        raise SourceChangedError(
-            f"{store} was begun with options {begun['options']}, now asked for are {asked['options']}: {advice}"
+def _read_plan(store: Path) -> dict[str, Any] | None:
+    try:
+        plan: dict[str, Any] = json.loads((store / WORK_DIRECTORY / _PLAN).read_bytes())
+    except FileNotFoundError:
+        return None
+    return plan
+
+
+def _differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Say what differs between two jobs, as `Job.to_json` gives them."""
+    found = []
+    if begun["members"] != asked["members"]:
+        then, now = ", ".join(begun["paths"]), ", ".join(asked["paths"])
+        found.append(f"the images of {now} have changed since" if then == now else f"its images were those of {then}")
+    if begun["metadata"] != asked["metadata"]:
+        given = [job["metadata"] is not None for job in (begun, asked)]
+        found.append(
+            "the metadata table has changed since, or is another one"
+            if all(given)
+            else f"it had {'a' if given[0] else 'no'} metadata table"
         )
-    raise SourceChangedError(
-        f"{store} was begun from {', '.join(begun['paths'])}; the sources asked for now, {', '.join(asked['paths'])}, "
-        f"are other ones or have changed since: {advice}"
-    )
-
-
-def _begin(store: Path, job: Job) -> None:
-    write_durably(store / WORK_DIRECTORY / _PLAN, json.dumps(job.to_json(), indent=1).encode())
+    for option, now in asked["options"].items():
+        if (then := begun["options"].get(option)) != now:
+            found.append(f"its {option} was {then!r}, now {now!r} is asked for")
+    return found or ["by another version of arraystore"]
 
 
 def _clear(store: Path) -> None:
     # Without its root document and its plan first, so that a removal that is cut short is taken up again.
     for path in (store / DOCUMENT, store / WORK_DIRECTORY / _PLAN):
         path.unlink(missing_ok=True)
-    for path in [*store.iterdir(), *(store / WORK_DIRECTORY).iterdir()]:
-        if path.name not in (WORK_DIRECTORY, _LOCK):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    _remove_all(path for path in store.iterdir() if path.name != WORK_DIRECTORY)
+    _remove_all(path for path in (store / WORK_DIRECTORY).iterdir() if path.name != _LOCK)
+
+
+def _leave_nothing(store: Path, *, with_directory: bool) -> None:
+    """Remove what a failed work has left, if nothing of it is worth to be taken up again."""
+    if _is_finished(store) or _has_packed(store):
+        return
+    _clear(store)
+    remove_workdir(store)
+    if with_directory:
+        store.rmdir()
 
 
 def remove_workdir(store: Path) -> None:
-    """Remove the work directory of a finished store, if it still stands there."""
-    if (store / WORK_DIRECTORY).exists():
-        shutil.rmtree(store / WORK_DIRECTORY)
+    """Remove the work directory of a finished store, if it still stands there; the caller has locked it."""
+    directory = store / WORK_DIRECTORY
+    if not directory.exists():
+        return
+    # The lock last: who waits for it finds that it is gone, and looks at the store again.
+    _remove_all(path for path in directory.iterdir() if path.name != _LOCK)
+    (directory / _LOCK).unlink(missing_ok=True)
+    with suppress(OSError):
+        # Another process may have made its lock there already: then the directory is its own.
+        directory.rmdir()
+
+
+def _remove_all(paths: Iterable[Path]) -> None:
+    for path in list(paths):
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 @contextmanager
 def _locked(store: Path) -> Iterator[None]:
-    descriptor = os.open(store / WORK_DIRECTORY / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = None
+    while descriptor is None:
+        descriptor = _take_lock(store)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SourceError(f"{store}: another ingest into this store is running", "locked") from None
         yield
     finally:
         os.close(descriptor)
+
+
+def _take_lock(store: Path) -> int | None:
+    """Lock the work directory, made if need be; return None if it was removed by its owner meanwhile."""
+    path = store / WORK_DIRECTORY / _LOCK
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), path.stat()):
+            return descriptor
+    except FileNotFoundError:
+        pass
+    except BlockingIOError:
+        os.close(descriptor)
+        raise SourceError(f"{store}: another ingest into this store is running", "locked") from None
+    os.close(descriptor)
+    return None

@@ -116,9 +116,22 @@ def columns_of(path: Path, known: Sequence[TableColumn], *, key: str) -> tuple[T
         _logger.warning("%s: a column without a name is left out", path)
     names = [name for name in header if name]
     for name in names:
-        if names.count(name) > 1 or "/" in name or name.startswith("_"):
-            raise SourceError(f"{path}: column name {name!r}: expected different names, without '/' and leading '_'")
+        if names.count(name) > 1:
+            raise SourceError(f"{path}: two columns are called {name!r}: rename one of them", "column-name")
+        if _cannot_be_a_path(name):
+            raise SourceError(
+                f"{path}: a column cannot be called {name!r}: rename it, without '/', without a leading '_', not '.', "
+                "'..' or 'zarr.json', and of up to 200 bytes",
+                "column-name",
+            )
     return tuple(by_name.get(name, TableColumn(name, "category")) for name in names)
+
+
+def _cannot_be_a_path(name: str) -> bool:
+    # A column is a directory of this name; Zarr keeps names that begin with `__` for itself, AnnData those with `_`.
+    has_odd_letter = any(letter in "/\\" or not letter.isprintable() for letter in name)
+    is_taken = name.startswith("_") or name.casefold() in (".", "..", "zarr.json")
+    return has_odd_letter or is_taken or len(name.encode()) > 200
 
 
 def read_metadata(
