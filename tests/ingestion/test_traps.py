@@ -11,8 +11,11 @@ from anndata.io import read_elem
 from PIL import Image
 
 import arraystore
+from arraystore import _core
 from arraystore.errors import DuplicateKeyError, SourceChangedError, SourceError
 from arraystore.format.spec import Status
+from arraystore.sources.bioscan5m import Bioscan5M
+from arraystore.sources.tables import BIOSCAN5M_COLUMNS, TableColumn
 from arraystore.testing import insect_jpeg
 from arraystore.testing.jpegs import encode_jpeg
 
@@ -166,6 +169,58 @@ def test_member_that_disagrees_with_its_archive_is_source_corrupt(tmp_path):
     assert [line["key"] for line in troubles_of(report) if line["kind"] == "source-corrupt"] == ["A-1"]
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize(
+    ("place", "damage", "status"),
+    [
+        (26, b"\xff\xff", "unreadable"),  # a name that ends behind the end of the archive
+        (28, b"\xff\xff", "unreadable"),  # the extra field as well
+        (0, b"XX", "unreadable"),
+        (26, b"\x00\x00", None),  # another name: found by its checksum, or by what does not inflate
+    ],
+)
+def test_member_with_a_damaged_local_header_concerns_nobody_else(tmp_path, compression, place, damage, status):
+    members = {f"cropped_256/val/{key}.jpg": JPEG for key in ("A-1", "B-2", "C-3")}
+    source = write_zip(tmp_path / "a.zip", members, compression)
+    content = bytearray(source.read_bytes())
+    with zipfile.ZipFile(source) as archive:
+        header = archive.getinfo("cropped_256/val/C-3.jpg").header_offset
+    content[header + place : header + place + 2] = damage
+    source.write_bytes(content)
+    report = arraystore.ingest(source, tmp_path / "s.zarr")
+    if status is None:
+        status = "source-corrupt" if compression == zipfile.ZIP_STORED else "unreadable"
+    assert report.status == {"sound": 2, status: 1}
+    assert [line["key"] for line in troubles_of(report)] == ["C-3"]
+    assert arraystore.verify(tmp_path / "s.zarr").ok
+
+
+def test_archive_that_is_cut_short_after_the_scan_has_changed(tmp_path, monkeypatch):
+    source = write_zip(tmp_path / "a.zip", {f"cropped_256/val/{key}.jpg": JPEG for key in ("A-1", "B-2")})
+    pack = _core.pack
+
+    def cut(*arguments, **options):
+        source.write_bytes(source.read_bytes()[: len(JPEG)])
+        return pack(*arguments, **options)
+
+    monkeypatch.setattr(_core, "pack", cut)
+    with pytest.raises(SourceChangedError, match=r"a\.zip"):
+        arraystore.ingest(source, tmp_path / "s.zarr")
+
+
+def test_column_called_data_has_its_checksum(tmp_path, monkeypatch):
+    columns = (*BIOSCAN5M_COLUMNS, TableColumn("data", "float"))
+    monkeypatch.setattr(Bioscan5M, "columns", columns)
+    source = write_tree(tmp_path, {"A-1": JPEG})
+    (tmp_path / "m.csv").write_text("processid,data\nA-1,2.5\n")
+    arraystore.ingest(source, tmp_path / "s.zarr", metadata=tmp_path / "m.csv")
+    assert arraystore.verify(tmp_path / "s.zarr").ok
+    (chunk,) = (tmp_path / "s.zarr/columns/data/c").iterdir()
+    chunk.write_bytes(bytes(chunk.stat().st_size))
+    (problem,) = arraystore.verify(tmp_path / "s.zarr").problems
+    assert (problem.kind, problem.place) == ("checksum", "columns/data/c/0")
+
+
 def test_truncated_archive_is_an_error_that_names_it(tmp_path):
     source = write_zip(tmp_path / "a.zip", {"cropped_256/val/A-1.jpg": JPEG})
     source.write_bytes(source.read_bytes()[:-30])
@@ -222,10 +277,9 @@ def test_failed_plan_can_be_mended_and_run_again(tmp_path):
     table.write_text("processid\nA-1\nA-1\n")
     with pytest.raises(DuplicateKeyError):
         arraystore.ingest(source, tmp_path / "s.zarr", metadata=table)
+    assert not (tmp_path / "s.zarr").exists()
     table.write_text("processid\nA-1\n")
-    with pytest.raises(SourceChangedError, match="--overwrite"):
-        arraystore.ingest(source, tmp_path / "s.zarr", metadata=table)
-    assert arraystore.ingest(source, tmp_path / "s.zarr", metadata=table, overwrite=True).records == 1
+    assert arraystore.ingest(source, tmp_path / "s.zarr", metadata=table).state == "new"
 
 
 def test_other_packages_are_left_out_on_request_and_counted(tmp_path):

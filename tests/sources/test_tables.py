@@ -101,6 +101,16 @@ def test_header_that_cannot_be_kept_is_refused_by_name(tmp_path, header):
         columns_of(tmp_path / "m.csv", BIOSCAN5M_COLUMNS, key="processid")
 
 
+@pytest.mark.parametrize(
+    "name", ["zarr.json", "Zarr.JSON", ".", "..", "a/b", "a\\b", "_index", "__x", "x" * 201, "a\x00b", "\x1b[2J"]
+)
+def test_column_that_cannot_be_a_directory_is_refused_by_name(tmp_path, name):
+    (tmp_path / "m.csv").write_text(f"processid,{name}\nA-1,x\n")
+    with pytest.raises(SourceError, match="cannot be called .* rename it") as caught:
+        columns_of(tmp_path / "m.csv", BIOSCAN5M_COLUMNS, key="processid")
+    assert repr(name) in str(caught.value)
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00processid", b"x" * 300_000, bytes(100)])
 def test_what_is_no_table_is_refused_by_name(tmp_path, content):
     (tmp_path / "m.csv").write_bytes(content)
