@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import arraystore
+from arraystore.errors import UnknownKeyError
 
 __all__ = ["add_parser", "run"]
 
@@ -63,7 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
     key: str = arguments.key
     with arraystore.open(arguments.store) as store:
         is_row = key not in store and _ROW.match(key)
-        jpeg = store.jpeg(int(key) if is_row else key)
+        try:
+            jpeg = store.jpeg(int(key) if is_row else key)
+        except UnknownKeyError as error:
+            raise UnknownKeyError(f"{error}; {_advice(store)}", error.code) from None
     if arguments.output == "-":
         sys.stdout.buffer.write(jpeg)
         sys.stdout.buffer.flush()
@@ -73,3 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
     path.write_bytes(jpeg)
     print(f"{path}: {len(jpeg):,} bytes")
     return 0
+
+
+def _advice(store: arraystore.Store) -> str:
+    looks = f"its keys look like {store.keys[0]!r}; " if len(store) else ""
+    return f"{looks}see `arraystore info {store.path}`"

@@ -66,7 +66,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         default="all",
         help="keep all rows of the table (default), or those with an image",
     )
-    add("--workers", metavar="N", type=int, help="threads (default: all processors)")
+    add("--workers", metavar="N", type=int, help="threads (default: $ARRAYSTORE_NUM_THREADS, or all cores)")
     add("--overwrite", action="store_true", help="replace a store that stands there")
     add("--quiet", action="store_true", help="no progress")
     add("--json", action="store_true", help="print the summary as JSON")

@@ -150,3 +150,27 @@ def format_nbytes(nbytes: float) -> str:
             return f"{nbytes:.0f} {unit}" if unit == "bytes" else f"{nbytes:.1f} {unit}"
         nbytes /= 1000
     return f"{nbytes:.1f} TB"
+
+
+def format_count(count: int, one: str, many: str | None = None) -> str:
+    """Write a number of things for people.
+
+    Parameters
+    ----------
+    count : int
+        How many.
+    one : str
+        What one of them is called.
+    many : str, optional
+        What several of them are called; by default `one` with an `s`.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> format_count(1, "image"), format_count(2_000, "image")
+    ('1 image', '2,000 images')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

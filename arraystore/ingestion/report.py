@@ -7,16 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from arraystore.ingestion.progress import format_nbytes
+from arraystore.ingestion.progress import format_count, format_nbytes
 
 HARMLESS = frozenset({"merged-duplicate", "skipped-file"})
 _LABELS = {
-    "row-without-image": "rows of the table without an image",
-    "image-without-row": "images without a row in the table",
-    "split-mismatch": "images in the directory of another split than the table says",
-    "unusable-file": "files that cannot be read from the source",
-    "merged-duplicate": "duplicates with the same bytes (kept once)",
-    "skipped-file": "files that are no images (skipped)",
+    "row-without-image": ("row of the table without an image", "rows of the table without an image"),
+    "image-without-row": ("image without a row in the table", "images without a row in the table"),
+    "split-mismatch": (
+        "image in the directory of another split than the table says",
+        "images in the directory of another split than the table says",
+    ),
+    "unusable-file": ("file that cannot be read from the source", "files that cannot be read from the source"),
+    "merged-duplicate": ("duplicate with the same bytes (kept once)", "duplicates with the same bytes (kept once)"),
+    "skipped-file": ("file that is no image (skipped)", "files that are no images (skipped)"),
 }
 
 
@@ -105,20 +108,26 @@ class IngestReport:
         else:
             lines.append(f"  metadata from {self.metadata}")
         if self.images_left_out:
-            lines.append(f"  {self.images_left_out:,} images of other packages were left out")
+            left_out = ("image of another package was left out", "images of other packages were left out")
+            lines.append(f"  {format_count(self.images_left_out, *left_out)}")
         if self.rows_left_out:
-            lines.append(f"  {self.rows_left_out:,} rows of the table without an image were left out")
-        lines += [f"  {count:,} {_LABELS.get(kind, 'images ' + kind)}" for kind, count in self.troubles.items()]
+            left_out = (
+                "row of the table without an image was left out",
+                "rows of the table without an image were left out",
+            )
+            lines.append(f"  {format_count(self.rows_left_out, *left_out)}")
+        for kind, count in self.troubles.items():
+            # The other kinds are statuses of an image, such as `empty`.
+            lines.append(f"  {format_count(count, *_LABELS.get(kind, (f'image {kind}', f'images {kind}')))}")
         if 2 * self.troubles.get("row-without-image", 0) > self.records:
             lines.append("  more than half of the rows have no image: --rows images would leave them out")
         if self.troubles_path is not None:
-            lines.append(f"  all of these are listed in {self.troubles_path}")
+            lines.append(f"  listed in {self.troubles_path}")
         return "\n".join(lines)
 
     def _headline(self) -> str:
-        content = (
-            f"{self.images:,} images of {self.package} ({format_nbytes(self.image_nbytes)}), {self.records:,} records"
-        )
+        images, records = format_count(self.images, "image"), format_count(self.records, "record")
+        content = f"{images} of {self.package} ({format_nbytes(self.image_nbytes)}), {records}"
         if self.state == "complete":
             return f"{self.path} is complete already: {content}"
         rate = f"{self.seconds:,.1f} s, {self.images_per_s:,.0f} images/s"
