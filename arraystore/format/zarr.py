@@ -1,17 +1,18 @@
-"""A store as a directory in Zarr v3: its documents are written and read here as plain JSON."""
+"""A finished store as a directory in Zarr v3: its documents are read here as plain JSON."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from arraystore.errors import DamagedStoreError, FormatError, UnfinishedStoreError
 from arraystore.format.arrays import KEY_DTYPES, ArrayForm, field_dtypes, form_of
+from arraystore.format.base import KEY, Advance, Pieces, Problem
+from arraystore.format.durable import TEMPORARY
 from arraystore.format.spec import StoreSpec
 
 if TYPE_CHECKING:
@@ -20,19 +21,11 @@ if TYPE_CHECKING:
 DOCUMENT = "zarr.json"
 WORK_DIRECTORY = ".ingest"
 COLUMNS = "columns"
-KEY = "key"
-
-_TEMPORARY = ".tmp"
-_SYNCS_AT_ONCE = 16
-
-# A logical byte array in pieces of equal size, as the core takes it: [(path, offset in that file)], bytes per piece,
-# bytes in all. The file of a shard goes on behind its piece: padding of the last chunk, and the shard index.
-Pieces: TypeAlias = tuple[list[tuple[str, int]], int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """A finished store: what it says of itself, and where its arrays lie.
+class ZarrLayout:
+    """A finished store in Zarr; see `arraystore.format.base.Layout`.
 
     Parameters
     ----------
@@ -47,10 +40,6 @@ class Layout:
     path: Path
     spec: StoreSpec
     documents: Mapping[str, Any]
-
-    def has(self, array_path: str) -> bool:
-        """Tell whether the store has a node of this path."""
-        return array_path in self.documents
 
     def form(self, array_path: str) -> ArrayForm:
         """Return the checked form of an array.
@@ -100,6 +89,26 @@ class Layout:
         form = self.form(array_path)
         root = str(self.path / array_path)
         return [(f"{root}/{name}", 0) for name in form.shard_names()], form.shard_nbytes, form.total_nbytes
+
+    def files(self) -> dict[str, int]:
+        """Return the bytes of each file of the store, by its path in it."""
+        return {name: (self.path / name).stat().st_size for name in [*store_files(self.path), DOCUMENT]}
+
+    def check_files(self, advance: Advance) -> Iterator[Problem]:
+        """Compare every file with its checksum, and shards and documents with what the format says.
+
+        Parameters
+        ----------
+        advance : callable
+            Called with the number of files so far, of those that have a checksum.
+
+        Yields
+        ------
+        Problem
+        """
+        from arraystore.format.zarr_check import check_files
+
+        return check_files(self, advance)
 
     def array_paths(self) -> list[str]:
         """Return the paths of all arrays of the fields and of the key."""
@@ -169,7 +178,7 @@ class Layout:
                 yield f"{group}/{name}", dtype
 
 
-def open_layout(path: str | os.PathLike[str]) -> Layout:
+def open_zarr(path: str | os.PathLike[str]) -> ZarrLayout:
     """Read the root document of a store, and nothing else.
 
     Parameters
@@ -179,7 +188,7 @@ def open_layout(path: str | os.PathLike[str]) -> Layout:
 
     Returns
     -------
-    Layout
+    ZarrLayout
 
     Raises
     ------
@@ -205,7 +214,7 @@ def open_layout(path: str | os.PathLike[str]) -> Layout:
     documents = consolidated.get("metadata") if isinstance(consolidated, Mapping) else None
     if not isinstance(documents, Mapping):
         raise FormatError(f"{root}: {DOCUMENT} lacks consolidated_metadata")
-    return Layout(root, spec, documents)
+    return ZarrLayout(root, spec, documents)
 
 
 def is_unfinished(path: Path) -> bool:
@@ -230,55 +239,6 @@ def _read_root(root: Path) -> object:
         raise FormatError(f"{root}: {DOCUMENT} is not JSON: {error}") from error
 
 
-def write_document(directory: Path, document: Mapping[str, Any]) -> None:
-    """Write the `zarr.json` of a node; it is synced to disk with all others by `commit`.
-
-    Parameters
-    ----------
-    directory : Path
-        Directory of the node; made if it does not exist.
-    document : mapping
-        Its content.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / DOCUMENT).write_bytes(_serialised(document))
-
-
-def _serialised(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, indent=1, allow_nan=False).encode()
-
-
-def commit(path: Path, spec: StoreSpec, *, sync: bool = True, synced: Collection[str] = ()) -> None:
-    """Make a store of a directory: write its root document, the last step of an ingest.
-
-    Parameters
-    ----------
-    path : Path
-        Directory that holds every node and every chunk already.
-    spec : StoreSpec
-        Its description.
-    sync : bool, default True
-        Whether all other files are synced to disk first.
-    synced : collection of str
-        Paths in the store of files that were synced when they were written, as the core does.
-    """
-    if sync:
-        sync_store(path, synced)
-    root = {
-        "zarr_format": 3,
-        "node_type": "group",
-        "attributes": {"arraystore": spec.to_json()},
-        "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": node_documents(path)},
-    }
-    write_durably(path / DOCUMENT, _serialised(root))
-
-
-def node_documents(path: Path) -> dict[str, Any]:
-    """Read the `zarr.json` of every node below the root, by path, in sorted order."""
-    found = (name for name in store_files(path) if name.endswith("/" + DOCUMENT))
-    return {name.removesuffix("/" + DOCUMENT): json.loads((path / name).read_bytes()) for name in found}
-
-
 def store_files(path: Path) -> list[str]:
     """List the files of a store without its root document and its work directory.
 
@@ -298,43 +258,5 @@ def store_files(path: Path) -> list[str]:
         prefix = "" if below == "." else below + "/"
         if not prefix and WORK_DIRECTORY in subdirectories:
             subdirectories.remove(WORK_DIRECTORY)
-        found += [prefix + name for name in names if prefix or name not in (DOCUMENT, DOCUMENT + _TEMPORARY)]
+        found += [prefix + name for name in names if prefix or name not in (DOCUMENT, DOCUMENT + TEMPORARY)]
     return sorted(found)
-
-
-def write_durably(path: Path, payload: bytes) -> None:
-    """Write a file under a temporary name, sync it, rename it, sync its directory."""
-    temporary = path.with_name(path.name + _TEMPORARY)
-    with temporary.open("wb") as file:
-        file.write(payload)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    _sync(path.parent)
-
-
-def sync_store(path: Path, synced: Collection[str] = ()) -> None:
-    """Sync the files of a store to disk, without its work directory, then its directories.
-
-    Parameters
-    ----------
-    path : Path
-        Directory of the store.
-    synced : collection of str
-        Paths in the store of files that need not be synced.
-    """
-    names = store_files(path)
-    files = [path / name for name in names if name not in synced]
-    directories = {parent for name in names for parent in (path / name).relative_to(path).parents}
-    # At once, so that many syncs share one commit of the file system's journal.
-    with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
-        list(pool.map(_sync, files))
-        list(pool.map(_sync, [path.parent, *(path / each for each in directories)]))
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from arraystore.format.arrays import CHUNKS, KEY_DTYPES, RAGGED_DTYPES, ArrayForm, field_dtypes, group_document
-from arraystore.format.layout import CHUNK_NBYTES, Placement
+from arraystore.format.arrays import RAGGED_DTYPES, field_dtypes
+from arraystore.format.base import KEY, StoreWriter
+from arraystore.format.layout import Placement
 from arraystore.format.spec import FieldKind, Status
-from arraystore.format.zarr import KEY, WORK_DIRECTORY, write_document
 from arraystore.ingestion.progress import Advance
 from arraystore.sources.archive import column
 
@@ -27,15 +26,15 @@ class Packing:
 
     Parameters
     ----------
-    store : Path
-        Directory of the store.
+    writer : StoreWriter
+        Where to.
     fingerprint : int
         Of the job: shards of another job are not taken for ours.
     threads : int
         Threads that pack.
     """
 
-    store: Path
+    writer: StoreWriter
     fingerprint: int
     threads: int
 
@@ -69,7 +68,7 @@ class Records:
 
 
 def pack_field(packing: Packing, records: Records, *, check: str, advance: Advance) -> PackResult:
-    """Write the shards of a field that are not there yet, and its `data` document.
+    """Write the shards of a field that are not there yet.
 
     Parameters
     ----------
@@ -89,19 +88,17 @@ def pack_field(packing: Packing, records: Records, *, check: str, advance: Advan
     """
     from arraystore import _core
 
-    placement = records.placement
-    array = packing.store / records.name / "data"
-    write_document(packing.store / records.name, group_document())
-    write_document(array, ArrayForm.data(placement.total_nbytes, placement.shard_nbytes).document())
+    writer, placement = packing.writer, records.placement
+    target = writer.add_data(records.name, total_nbytes=placement.total_nbytes, shard_nbytes=placement.shard_nbytes)
     return _core.pack(
         records.extents,
         placement.place,
         records.nbytes,
-        directory=str(array / CHUNKS),
-        journal=str(packing.store / WORK_DIRECTORY / f"{records.name}.journal"),
-        total_nbytes=placement.total_nbytes,
-        shard_nbytes=placement.shard_nbytes,
-        chunk_nbytes=CHUNK_NBYTES,
+        directory=str(target.directory),
+        journal=str(writer.work_directory / f"{records.name}.journal"),
+        total_nbytes=target.total_nbytes,
+        shard_nbytes=target.shard_nbytes,
+        chunk_nbytes=target.chunk_nbytes,
         fingerprint=packing.fingerprint,
         check=check,
         threads=packing.threads,
@@ -109,24 +106,19 @@ def pack_field(packing: Packing, records: Records, *, check: str, advance: Advan
     )
 
 
-def write_field_index(store: Path, records: Records, result: PackResult, n: int) -> dict[str, int]:
+def write_field_index(writer: StoreWriter, records: Records, result: PackResult, n: int) -> None:
     """Write the arrays of a field beside `data`.
 
     Parameters
     ----------
-    store : Path
-        Directory of the store.
+    writer : StoreWriter
+        Where to.
     records : Records
         What was packed.
     result : PackResult
         What came of it.
     n : int
         Number of records in the store; those without bytes have size 0.
-
-    Returns
-    -------
-    dict of str to int
-        CRC-32C of each file, by path in the store.
     """
     arrays: dict[str, npt.NDArray[Any]] = {}
     for name, dtype in field_dtypes(records.kind).items():
@@ -136,61 +128,37 @@ def write_field_index(store: Path, records: Records, result: PackResult, n: int)
         arrays[name] = np.full(n, missing, np.dtype(dtype))
         packed = records.placement.place if name == "offset" else column(getattr(result, name), np.dtype(dtype).type)
         arrays[name][records.record] = packed
-    return _write_arrays(store, records.name, arrays)
+    writer.write_index(records.name, arrays)
 
 
-def write_key_index(store: Path, records: Records, result: PackResult, keys: Strings) -> dict[str, int]:
+def write_key_index(writer: StoreWriter, records: Records, result: PackResult, keys: Strings) -> None:
     """Write the arrays of the key beside `data`: those of a text field, and the hash index.
 
     Parameters
     ----------
-    store : Path
-        Directory of the store.
+    writer : StoreWriter
+        Where to.
     records : Records
         The keys as they were packed.
     result : PackResult
         What came of it.
     keys : Strings
         Key of each record.
-
-    Returns
-    -------
-    dict of str to int
-        CRC-32C of each file, by path in the store.
     """
     from arraystore import _core
 
     hashes, rows, _ = _core.index_keys(keys)
-    checksums = write_field_index(store, records, result, len(keys))
-    index: dict[str, npt.NDArray[Any]] = {"hash": column(hashes, np.uint64), "row": column(rows, np.uint32)}
-    return checksums | _write_arrays(store, KEY, index)
+    write_field_index(writer, records, result, len(keys))
+    writer.write_index(KEY, {"hash": column(hashes, np.uint64), "row": column(rows, np.uint32)})
 
 
-def _write_arrays(store: Path, group: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, int]:
-    from arraystore import _core
-
-    checksums: dict[str, int] = {}
-    for name, values in arrays.items():
-        directory = store / group / name
-        form = ArrayForm.index(KEY_DTYPES.get(name) or str(values.dtype), len(values))
-        write_document(directory, form.document())
-        written = _core.write_sharded(
-            np.ascontiguousarray(values),
-            directory=str(directory / CHUNKS),
-            shard_nbytes=form.shard_nbytes,
-            chunk_nbytes=form.chunk_nbytes,
-        )
-        checksums |= {f"{group}/{name}/{CHUNKS}/{shard}": checksum for shard, checksum in written}
-    return checksums
-
-
-def key_records(store: Path, keys: Strings, placement: Placement) -> Records:
+def key_records(work_directory: Path, keys: Strings, placement: Placement) -> Records:
     """Spill the keys to a file, from which they are packed like every other field.
 
     Parameters
     ----------
-    store : Path
-        Directory of the store, with its work directory.
+    work_directory : Path
+        Where to.
     keys : Strings
         Key of each record.
     placement : Placement
@@ -202,7 +170,7 @@ def key_records(store: Path, keys: Strings, placement: Placement) -> Records:
     """
     from arraystore import _core
 
-    spill = store / WORK_DIRECTORY / "keys.bin"
+    spill = work_directory / "keys.bin"
     column(keys.data, np.uint8).tofile(spill)
     offsets = column(keys.offsets, np.uint64)
     nbytes = np.diff(offsets).astype(RAGGED_DTYPES["nbytes"])

@@ -12,12 +12,11 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from arraystore.errors import InvalidRequestError, SourceError
-from arraystore.format.arrays import CHUNKS
+from arraystore.format.base import StoreWriter
 from arraystore.format.columns import CategoricalColumn, WritableColumn
+from arraystore.format.containers import open_layout, open_writer
 from arraystore.format.layout import DEFAULT_SHARD_NBYTES, place_records
 from arraystore.format.spec import FieldSpec, Status, StoreSpec
-from arraystore.format.zarr import COLUMNS, KEY, WORK_DIRECTORY, commit, open_layout, store_files
-from arraystore.format.zarr_columns import write_columns
 from arraystore.ingestion.fields import Packing, Records, key_records, pack_field, write_field_index, write_key_index
 from arraystore.ingestion.frame import build_columns, text_names
 from arraystore.ingestion.plan import Plan, Rows, make_plan
@@ -111,8 +110,8 @@ def ingest(
     _check_choice("rows", rows, get_args(Rows))
     threads = thread_count(workers, name="workers")
     paths = [Path(source)] if isinstance(source, str | os.PathLike) else [Path(each) for each in source]
-    target = Path(store).absolute()
-    _check_outside(target, paths)
+    writer = open_writer(store)
+    _check_outside(writer.path, paths)
     shown = make_progress(progress)
     layout: Source = Bioscan5M()
     with shown.phase("scan", unit="files") as advance:
@@ -126,11 +125,10 @@ def ingest(
         fingerprint_file(table) if table is not None else None,
         options,
     )
-    with work_on(target, job, overwrite=overwrite) as state:
+    with work_on(writer, job, overwrite=overwrite) as state:
         if state != "complete":
-            run = _Run(layout, images, table, job, target, Packing(target, job.fingerprint, threads), shown)
-            run.all_steps()
-    return _report(target, state=state, seconds=time.perf_counter() - start, metadata=table)
+            _Run(layout, images, table, job, Packing(writer, job.fingerprint, threads), shown).all_steps()
+    return _report(writer.path, state=state, seconds=time.perf_counter() - start, metadata=table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +139,12 @@ class _Run:
     images: ImageSet
     table: Path | None
     job: Job
-    store: Path
     packing: Packing
     progress: Progress
+
+    @property
+    def writer(self) -> StoreWriter:
+        return self.packing.writer
 
     def all_steps(self) -> None:
         metadata = self._read_table()
@@ -151,26 +152,26 @@ class _Run:
         plan = make_plan(
             self.images, metadata, key=self.layout.key, rows=options["rows"], shard_nbytes=options["shard_nbytes"]
         )
-        checksums, counts = self._pack_images(plan, has_table=metadata is not None)
+        counts = self._pack_images(plan, has_table=metadata is not None)
         for name in text_names(metadata):
-            checksums |= self._pack_text(plan, metadata, name)
-        checksums |= self._pack_keys(plan)
+            self._pack_text(plan, metadata, name)
+        self._pack_keys(plan)
         columns = build_columns(plan, self.images, metadata, key=self.layout.key)
         with self.progress.phase("columns", unit="columns") as advance:
             advance(0, 0)
-            write_columns(self.store / COLUMNS, self.layout.key, plan.keys, columns)
+            self.writer.write_columns(self.layout.key, plan.keys, columns)
             advance(len(columns), 0)
         counts |= {"split": _count_categories(columns.get("split"))}
-        self._commit(plan, metadata, checksums, counts)
+        self._commit(plan, metadata, counts)
 
     def _read_table(self) -> MetadataTable | None:
         if self.table is None:
             return None
-        spill = self.store / WORK_DIRECTORY / "text.bin"
+        spill = self.writer.work_directory / "text.bin"
         with self.progress.phase("metadata", unit="rows") as advance:
             return read_metadata(self.table, self.layout.columns, key=self.layout.key, spill=spill, progress=advance)
 
-    def _pack_images(self, plan: Plan, *, has_table: bool) -> tuple[dict[str, int], dict[str, Any]]:
+    def _pack_images(self, plan: Plan, *, has_table: bool) -> dict[str, Any]:
         indices = self.images.indices[plan.image].astype(np.uint64)
         nbytes = self.images.nbytes[plan.image].astype(np.uint32)
         extents = self.images.members.extents(indices)
@@ -179,10 +180,11 @@ class _Run:
             result = pack_field(self.packing, records, check=self.job.options["check"], advance=advance)
         status = column(result.status, np.uint8)
         troubles = find_troubles(plan, self.images, status, dict(result.details), has_table=has_table)
-        write_troubles(troubles_path(self.store), troubles)
+        write_troubles(troubles_path(self.writer.path), troubles)
         by_status = np.bincount(status, minlength=len(Status))
         by_status[Status.MISSING] += plan.n - len(plan.record)
-        counts = {
+        write_field_index(self.writer, records, result, plan.n)
+        return {
             "images": len(plan.record),
             "image_nbytes": int(column(result.nbytes, np.uint32).sum(dtype=np.uint64)),
             "rows_left_out": plan.rows_left_out,
@@ -190,13 +192,12 @@ class _Run:
             "status": {each.label: int(by_status[each]) for each in Status if by_status[each]},
             "troubles": {each.kind: each.count for each in troubles},
         }
-        return write_field_index(self.store, records, result, plan.n), counts
 
-    def _pack_text(self, plan: Plan, metadata: MetadataTable | None, name: str) -> dict[str, int]:
+    def _pack_text(self, plan: Plan, metadata: MetadataTable | None, name: str) -> None:
         from arraystore import _core
 
         if metadata is None:
-            return {}
+            return
         path, offset, nbytes = metadata.table.text(name)
         record = np.flatnonzero(plan.table_row >= 0)
         row = plan.table_row[record]
@@ -205,31 +206,22 @@ class _Run:
         records = Records(name, "text", extents, sizes, self._place(sizes), record)
         with self.progress.phase(name, total=len(record), unit="texts") as advance:
             result = pack_field(self.packing, records, check="none", advance=advance)
-        return write_field_index(self.store, records, result, plan.n)
+        write_field_index(self.writer, records, result, plan.n)
 
-    def _pack_keys(self, plan: Plan) -> dict[str, int]:
+    def _pack_keys(self, plan: Plan) -> None:
         nbytes = np.diff(column(plan.keys.offsets, np.uint64))
-        records = key_records(self.store, plan.keys, self._place(nbytes))
+        records = key_records(self.writer.work_directory, plan.keys, self._place(nbytes))
         with self.progress.phase("keys", total=plan.n, unit="keys") as advance:
             result = pack_field(self.packing, records, check="none", advance=advance)
-        return write_key_index(self.store, records, result, plan.keys)
+        write_key_index(self.writer, records, result, plan.keys)
 
     def _place(self, nbytes: Any) -> Any:
         return place_records(nbytes, shard_nbytes=self.job.options["shard_nbytes"])
 
-    def _commit(
-        self, plan: Plan, metadata: MetadataTable | None, checksums: dict[str, int], counts: Mapping[str, Any]
-    ) -> None:
+    def _commit(self, plan: Plan, metadata: MetadataTable | None, counts: Mapping[str, Any]) -> None:
         from arraystore import _core
 
         fields = [FieldSpec(_IMAGE, "jpeg"), *(FieldSpec(name, "text") for name in text_names(metadata))]
-        # The bytes of the records have checksums of their own, one for each record.
-        data = tuple(f"{name}/data/{CHUNKS}/" for name in (*(field.name for field in fields), KEY))
-        files = store_files(self.store)
-        synced = {name for name in files if name in checksums or name.startswith(data)}
-        for name in files:
-            if name not in synced:
-                checksums[name] = _core.file_crc32c(str(self.store / name))
         spec = StoreSpec(
             n=plan.n,
             fields=tuple(fields),
@@ -238,11 +230,10 @@ class _Run:
             package=self.images.package,
             source=self.job.to_json(),
             counts=counts,
-            checksums=dict(sorted(checksums.items())),
             created_by=f"arraystore {_core.__version__}",
         )
-        commit(self.store, spec, synced=synced)
-        remove_workdir(self.store)
+        self.writer.commit(spec)
+        remove_workdir(self.writer)
 
 
 def troubles_path(store: Path) -> Path:

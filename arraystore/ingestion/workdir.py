@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from arraystore.errors import FormatError, InvalidRequestError, SourceChangedError, SourceError
+from arraystore.errors import InvalidRequestError, SourceChangedError, SourceError
+from arraystore.format.base import LOCK, StoreWriter
+from arraystore.format.containers import open_layout
+from arraystore.format.durable import write_durably
 from arraystore.format.spec import FORMAT_VERSION
-from arraystore.format.zarr import DOCUMENT, WORK_DIRECTORY, open_layout, write_durably
 
 _PLAN = "plan.json"
-_LOCK = "lock"
 
 State = Literal["new", "resumed", "complete"]
 
@@ -62,15 +63,15 @@ class Job:
 
 
 @contextmanager
-def work_on(store: Path, job: Job, *, overwrite: bool) -> Iterator[State]:
+def work_on(writer: StoreWriter, job: Job, *, overwrite: bool) -> Iterator[State]:
     """Make the place of a store ready for a job, say what is there, and keep others away meanwhile.
 
     If the work fails before it has packed anything, nothing of it is left behind.
 
     Parameters
     ----------
-    store : Path
-        Directory of the store, existing or not.
+    writer : StoreWriter
+        What makes the store.
     job : Job
         What is to be ingested.
     overwrite : bool
@@ -91,83 +92,64 @@ def work_on(store: Path, job: Job, *, overwrite: bool) -> Iterator[State]:
     SourceError
         If another process is at it.
     """
-    _check_place(store)
-    if _is_finished(store) and not overwrite:
-        _check_same(store, job)
-        if (store / WORK_DIRECTORY).exists():
+    writer.check_place()
+    if writer.is_finished() and not overwrite:
+        _check_same(writer, job)
+        if writer.work_directory.exists():
             # It stays if somebody is at it, or the place is read-only; it does no harm.
-            with suppress(SourceError, OSError), _locked(store):
-                remove_workdir(store)
+            with suppress(SourceError, OSError), _locked(writer):
+                remove_workdir(writer)
         yield "complete"
         return
-    is_ours = not store.exists()
-    with _locked(store):
+    is_ours = not writer.path.exists()
+    with _locked(writer):
         try:
-            yield _prepare(store, job, overwrite=overwrite)
+            yield _prepare(writer, job, overwrite=overwrite)
         except BaseException:
             with suppress(OSError):
-                _leave_nothing(store, with_directory=is_ours)
+                _leave_nothing(writer, with_directory=is_ours)
             raise
 
 
-def _prepare(store: Path, job: Job, *, overwrite: bool) -> State:
+def _prepare(writer: StoreWriter, job: Job, *, overwrite: bool) -> State:
     """Decide, under the lock: what was seen before it was taken may have changed."""
-    if _is_finished(store) and not overwrite:
-        remove_workdir(store)
-        _check_same(store, job)
+    if writer.is_finished() and not overwrite:
+        remove_workdir(writer)
+        _check_same(writer, job)
         return "complete"
-    begun, asked = _read_plan(store), job.to_json()
-    if begun is not None and not _is_finished(store):
+    begun, asked = _read_plan(writer), job.to_json()
+    if begun is not None and not writer.is_finished():
         if begun["fingerprint"] == asked["fingerprint"]:
             return "resumed"
-        if _has_packed(store) and not overwrite:
+        if _has_packed(writer) and not overwrite:
             raise SourceChangedError(
-                f"{store} is unfinished, and was begun otherwise: {'; '.join(_differences(begun, asked))}. "
+                f"{writer.path} is unfinished, and was begun otherwise: {'; '.join(_differences(begun, asked))}. "
                 "Restore that and run the same command again, or begin anew with --overwrite"
             )
-    _clear(store)
-    write_durably(store / WORK_DIRECTORY / _PLAN, json.dumps(asked, indent=1).encode())
+    _clear(writer)
+    write_durably(writer.work_directory / _PLAN, json.dumps(asked, indent=1).encode())
     return "new"
 
 
-def _is_finished(store: Path) -> bool:
-    return (store / DOCUMENT).exists()
-
-
-def _has_packed(store: Path) -> bool:
+def _has_packed(writer: StoreWriter) -> bool:
     """Tell whether any shard is finished: its journal is written before it gets its name."""
-    journals = (store / WORK_DIRECTORY).glob("*.journal/*")
+    journals = writer.work_directory.glob("*.journal/*")
     return any(not journal.name.endswith(".partial") for journal in journals)
 
 
-def _check_place(store: Path) -> None:
-    """Refuse what is neither a store nor empty, before anything is changed."""
-    if not store.exists():
-        return
-    if not store.is_dir():
-        raise FormatError(f"{store} exists and is no directory: choose another path")
-    if _is_finished(store):
-        open_layout(store)
-        return
-    names = {path.name for path in store.iterdir()}
-    is_ours = not names or names == {WORK_DIRECTORY} or (store / WORK_DIRECTORY / _LOCK).exists()
-    if not is_ours:
-        raise FormatError(f"{store} exists and is no arraystore: choose another path")
-
-
-def _check_same(store: Path, job: Job) -> None:
-    if open_layout(store).spec.source.get("fingerprint") != job.to_json()["fingerprint"]:
+def _check_same(writer: StoreWriter, job: Job) -> None:
+    if open_layout(writer.path).spec.source.get("fingerprint") != job.to_json()["fingerprint"]:
         raise InvalidRequestError(
-            f"{store} is a finished store, made from other sources or with other options: "
+            f"{writer.path} is a finished store, made from other sources or with other options: "
             "choose another path, or replace it with --overwrite",
             "store-exists",
         )
 
 
-def _read_plan(store: Path) -> dict[str, Any] | None:
+def _read_plan(writer: StoreWriter) -> dict[str, Any] | None:
     try:
-        plan: dict[str, Any] = json.loads((store / WORK_DIRECTORY / _PLAN).read_bytes())
-    except FileNotFoundError:
+        plan: dict[str, Any] = json.loads((writer.work_directory / _PLAN).read_bytes())
+    except (FileNotFoundError, ValueError):
         return None
     return plan
 
@@ -191,32 +173,31 @@ def _differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str
     return found or ["by another version of arraystore"]
 
 
-def _clear(store: Path) -> None:
-    # Without its root document and its plan first, so that a removal that is cut short is taken up again.
-    for path in (store / DOCUMENT, store / WORK_DIRECTORY / _PLAN):
-        path.unlink(missing_ok=True)
-    _remove_all(path for path in store.iterdir() if path.name != WORK_DIRECTORY)
-    _remove_all(path for path in (store / WORK_DIRECTORY).iterdir() if path.name != _LOCK)
+def _clear(writer: StoreWriter) -> None:
+    # Without a plan, a removal that is cut short is taken up again.
+    (writer.work_directory / _PLAN).unlink(missing_ok=True)
+    writer.clear()
+    _remove_all(path for path in writer.work_directory.iterdir() if path.name != LOCK)
 
 
-def _leave_nothing(store: Path, *, with_directory: bool) -> None:
+def _leave_nothing(writer: StoreWriter, *, with_directory: bool) -> None:
     """Remove what a failed work has left, if nothing of it is worth to be taken up again."""
-    if _is_finished(store) or _has_packed(store):
+    if writer.is_finished() or _has_packed(writer):
         return
-    _clear(store)
-    remove_workdir(store)
+    _clear(writer)
+    remove_workdir(writer)
     if with_directory:
-        store.rmdir()
+        writer.path.rmdir()
 
 
-def remove_workdir(store: Path) -> None:
+def remove_workdir(writer: StoreWriter) -> None:
     """Remove the work directory of a finished store, if it still stands there; the caller has locked it."""
-    directory = store / WORK_DIRECTORY
+    directory = writer.work_directory
     if not directory.exists():
         return
     # The lock last: who waits for it finds that it is gone, and looks at the store again.
-    _remove_all(path for path in directory.iterdir() if path.name != _LOCK)
-    (directory / _LOCK).unlink(missing_ok=True)
+    _remove_all(path for path in directory.iterdir() if path.name != LOCK)
+    (directory / LOCK).unlink(missing_ok=True)
     with suppress(OSError):
         # Another process may have made its lock there already: then the directory is its own.
         directory.rmdir()
@@ -228,19 +209,19 @@ def _remove_all(paths: Iterable[Path]) -> None:
 
 
 @contextmanager
-def _locked(store: Path) -> Iterator[None]:
+def _locked(writer: StoreWriter) -> Iterator[None]:
     descriptor = None
     while descriptor is None:
-        descriptor = _take_lock(store)
+        descriptor = _take_lock(writer)
     try:
         yield
     finally:
         os.close(descriptor)
 
 
-def _take_lock(store: Path) -> int | None:
+def _take_lock(writer: StoreWriter) -> int | None:
     """Lock the work directory, made if need be; return None if it was removed by its owner meanwhile."""
-    path = store / WORK_DIRECTORY / _LOCK
+    path = writer.work_directory / LOCK
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -254,6 +235,6 @@ def _take_lock(store: Path) -> int | None:
         pass
     except BlockingIOError:
         os.close(descriptor)
-        raise SourceError(f"{store}: another ingest into this store is running", "locked") from None
+        raise SourceError(f"{writer.path}: another ingest into this store is running", "locked") from None
     os.close(descriptor)
     return None

@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from arraystore import _core
 from arraystore.errors import InvalidRequestError
-from arraystore.format.arrays import field_dtypes
+from arraystore.format.arrays import KEY_DTYPES, field_dtypes
+from arraystore.format.base import KEY, Layout
+from arraystore.format.containers import open_layout
 from arraystore.format.spec import StoreSpec
-from arraystore.format.zarr import Layout, open_layout
 
 if TYPE_CHECKING:
     from arraystore.reader.column import StoredColumn
@@ -111,16 +112,7 @@ class Handle:
         return cast("_T", made)
 
     def _make_keys(self) -> _core.Keys:
-        pieces = self.layout.pieces
-        return _core.Keys(
-            self.spec.n,
-            data=pieces("key/data"),
-            offset=pieces("key/offset"),
-            nbytes=pieces("key/nbytes"),
-            crc32c=pieces("key/crc32c"),
-            hash=pieces("key/hash"),
-            row=pieces("key/row"),
-        )
+        return _core.Keys(self.spec.n, **{array: self.layout.pieces(f"{KEY}/{array}") for array in KEY_DTYPES})
 
     def _make_field(self, name: str) -> _core.Field:
         # All of them: without its checksums, a field would be read unchecked.

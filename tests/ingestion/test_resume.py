@@ -13,6 +13,7 @@ import pytest
 import arraystore
 from arraystore import _core
 from arraystore.errors import SourceChangedError, SourceError, UnfinishedStoreError
+from arraystore.format.zarr_writer import ZarrWriter
 from arraystore.ingestion import run as run_module
 from arraystore.ingestion import workdir
 from arraystore.testing import make_bioscan5m
@@ -40,9 +41,9 @@ def fail(*_, **__):
         (_core, "write_sharded"),
         (run_module, "write_troubles"),
         (run_module, "build_columns"),
-        (run_module, "write_columns"),
+        (ZarrWriter, "write_columns"),
         (_core, "file_crc32c"),
-        (run_module, "commit"),
+        (ZarrWriter, "commit"),
         (run_module, "remove_workdir"),
     ],
 )
@@ -93,7 +94,7 @@ def test_fields_that_are_packed_are_not_packed_again(package, store, tmp_path, m
             with pytest.raises(StoppedError):
                 arraystore.ingest(package.sources(), path, **OPTIONS)
         else:
-            patch.setattr(run_module, "write_columns", fail)
+            patch.setattr(ZarrWriter, "write_columns", fail)
             with pytest.raises(StoppedError):
                 arraystore.ingest(package.sources(), path, **OPTIONS)
     written = {file: file.stat().st_mtime_ns for file in path.glob("*/data/c/*")}
@@ -136,8 +137,8 @@ KILLED = """
 import os, signal, sys
 import arraystore.ingestion.run as run
 from arraystore import _core
-from arraystore.format import zarr
-places = {"run": run, "core": _core, "zarr": zarr}
+from arraystore.format import zarr_writer
+places = {"core": _core, "writer": zarr_writer.ZarrWriter, "files": zarr_writer}
 place, step, calls = sys.argv.pop(1), sys.argv.pop(1), int(sys.argv.pop(1))
 original = getattr(places[place], step)
 def killed(*arguments, **options):
@@ -153,7 +154,7 @@ run.ingest(sys.argv[1:-1], sys.argv[-1], shard_nbytes=65536)
 
 @pytest.mark.parametrize(
     ("place", "step", "calls"),
-    [("core", "pack", 1), ("core", "write_sharded", 4), ("run", "write_columns", 0), ("zarr", "write_durably", 0)],
+    [("core", "pack", 1), ("core", "write_sharded", 4), ("writer", "write_columns", 0), ("files", "write_durably", 0)],
 )
 def test_ingest_that_is_killed_is_finished_by_the_same_command(package, store, tmp_path, place, step, calls):
     path = tmp_path / "s.zarr"
@@ -188,7 +189,7 @@ def test_ingest_that_is_killed_again_and_again_is_finished(package, store, tmp_p
 def test_changed_source_is_noticed_and_refused(tmp_path, monkeypatch):
     package = make_bioscan5m(tmp_path, n=12, distinct=3)
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, "commit", fail)
+        patch.setattr(ZarrWriter, "commit", fail)
         with pytest.raises(StoppedError):
             arraystore.ingest(package.sources(), tmp_path / "s.zarr")
     image = next(package.images["cropped_256"].rglob("*.jpg"))
@@ -200,7 +201,7 @@ def test_changed_source_is_noticed_and_refused(tmp_path, monkeypatch):
 
 def test_other_options_are_noticed_and_refused(package, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, "commit", fail)
+        patch.setattr(ZarrWriter, "commit", fail)
         with pytest.raises(StoppedError):
             arraystore.ingest(package.sources(), tmp_path / "s.zarr")
     with pytest.raises(SourceChangedError, match="its rows was 'all', now 'images' is asked for.*--overwrite"):
@@ -210,7 +211,7 @@ def test_other_options_are_noticed_and_refused(package, tmp_path, monkeypatch):
 def test_second_ingest_into_the_same_store_is_refused(package, tmp_path):
     path = tmp_path / "s.zarr"
     job = workdir.Job(("a",), 1, None, {})
-    with workdir.work_on(path, job, overwrite=False) as state:
+    with workdir.work_on(ZarrWriter(path), job, overwrite=False) as state:
         assert state == "new"
         with pytest.raises(SourceError, match="another ingest"):
             arraystore.ingest(package.sources(), path, overwrite=True)

@@ -7,7 +7,7 @@ import pytest
 
 import arraystore
 from arraystore.errors import FormatError, UnfinishedStoreError
-from arraystore.format.zarr import open_layout
+from arraystore.format.containers import open_layout
 
 
 @pytest.fixture

@@ -1,0 +1,152 @@
+"""What a container of stores is to the rest of arraystore: a layout that can be read, and a writer that makes one.
+
+A container is a way to lie on disk, such as a Zarr directory. Reader and ingestion know these two protocols and
+`arraystore.format.containers`; all else in this part is theirs to keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy.typing as npt
+
+from arraystore.format.columns import Column, Texts, WritableColumn
+from arraystore.format.spec import StoreSpec
+
+# Group of the keys and of their index; a ragged field of texts like any other, which is none of the specification.
+KEY = "key"
+
+# File in the work directory by which an unfinished store is known as ours, and by which an ingest locks it.
+LOCK = "lock"
+
+# A logical byte array in pieces of equal size, as the core takes it: [(path, offset in that file)], bytes per piece,
+# bytes in all. A file may go on behind its piece: padding of the last chunk, and the shard index.
+Pieces: TypeAlias = tuple[list[tuple[str, int]], int, int]
+
+# Called with the numbers of files, records or rows, and of bytes, so far.
+Advance: TypeAlias = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a store.
+
+    Parameters
+    ----------
+    kind : str
+        Stable name: `missing-file`, `wrong-length`, `shard-index`, `checksum`, `stray-file`, `document`, `record`.
+    place : str
+        Path in the store, or field and row.
+    detail : str
+        What was expected and what was found.
+    """
+
+    kind: str
+    place: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.detail}"
+
+
+class Layout(Protocol):
+    """A finished store: what it says of itself, and where its arrays lie.
+
+    All methods raise FormatError for what is not as format 1 has it, and DamagedStoreError for what is not as it was
+    written; nothing of a file is believed.
+    """
+
+    @property
+    def path(self) -> Path:
+        """Absolute path of the store."""
+
+    @property
+    def spec(self) -> StoreSpec:
+        """Its description."""
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the columns in their order, without the key."""
+
+    def pieces(self, array_path: str) -> Pieces:
+        """Return where the bytes of an array, such as `image/offset`, lie."""
+
+    def read_column(self, name: str) -> Column:
+        """Read one column, after all that it is made of was compared with its checksums."""
+
+    def files(self) -> Mapping[str, int]:
+        """Return the bytes of each file of the store, by its path in it."""
+
+    def check_files(self, advance: Advance) -> Iterator[Problem]:
+        """Compare all that has a checksum in the specification with it, and the rest with what the format says.
+
+        The records are not looked at: each has a checksum of its own, which the core compares.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class PackTarget:
+    """Where the core writes the bytes of a `data` array, shard by shard, each under a temporary name first.
+
+    Parameters
+    ----------
+    directory : Path
+        Directory of the shards.
+    total_nbytes : int
+        Length of the array.
+    shard_nbytes, chunk_nbytes : int
+        Bytes of payload in a shard, and in an inner chunk of it.
+    """
+
+    directory: Path
+    total_nbytes: int
+    shard_nbytes: int
+    chunk_nbytes: int
+
+
+class StoreWriter(Protocol):
+    """A store in the making. It is finished by `commit` and by nothing before it.
+
+    A writer is made for the same path again after an interruption; shards that are packed stay, all else is written
+    again.
+    """
+
+    @property
+    def path(self) -> Path:
+        """Absolute path of the store."""
+
+    @property
+    def work_directory(self) -> Path:
+        """Directory for what only an unfinished store needs: its plan, its lock, journals and spilled texts."""
+
+    def is_finished(self) -> bool:
+        """Tell whether a store stands here that was committed."""
+
+    def check_place(self) -> None:
+        """Raise FormatError if something stands here that is neither a store nor the beginning of one."""
+
+    def clear(self) -> None:
+        """Remove the store, finished or not, but for its work directory; what makes it finished goes first."""
+
+    def add_data(self, group: str, *, total_nbytes: int, shard_nbytes: int) -> PackTarget:
+        """Declare the `data` array of a field or of the keys."""
+
+    def write_index(self, group: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Write arrays of a field or of the keys that have one number for each record."""
+
+    def write_columns(
+        self, index_name: str, index: Texts | npt.NDArray[Any], columns: Mapping[str, WritableColumn]
+    ) -> None:
+        """Write the data frame of columns, in place of one that may be there."""
+
+    def commit(self, spec: StoreSpec) -> None:
+        """Finish the store: note the checksums, sync all to disk, and write what makes it a store last.
+
+        Parameters
+        ----------
+        spec : StoreSpec
+            Its description; `checksums` are added here.
+        """

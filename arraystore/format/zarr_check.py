@@ -1,0 +1,107 @@
+"""The files of a Zarr store against what its root document and the format say of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from arraystore import _core
+from arraystore.errors import ArrayStoreError
+from arraystore.format.arrays import ArrayForm
+from arraystore.format.base import Advance, Problem
+from arraystore.format.zarr import DOCUMENT, ZarrLayout, store_files
+
+
+def check_files(layout: ZarrLayout, advance: Advance) -> Iterator[Problem]:
+    """Name all that is wrong with the files of a store, but for the bytes of its records.
+
+    Parameters
+    ----------
+    layout : ZarrLayout
+        The store.
+    advance : callable
+        Called with the number of files so far, of those that have a checksum.
+
+    Yields
+    ------
+    Problem
+    """
+    yield from _check_structure(layout, store_files(layout.path))
+    yield from _check_documents(layout)
+    yield from _check_checksums(layout, advance)
+
+
+def _check_structure(layout: ZarrLayout, files: list[str]) -> Iterator[Problem]:
+    expected = {*layout.spec.checksums}
+    for array in layout.array_paths():
+        try:
+            form = layout.form(array)
+        except ArrayStoreError as error:
+            yield Problem("document", array, str(error))
+            continue
+        expected |= {f"{array}/{name}" for name in form.shard_names()}
+        for shard, name in enumerate(form.shard_names()):
+            yield from _check_shard(layout.path, f"{array}/{name}", form, shard)
+    for name in files:
+        if name not in expected:
+            yield Problem("stray-file", name, "no part of the store; remove it if you don't know it")
+
+
+def _check_shard(store: Path, name: str, form: ArrayForm, shard: int) -> Iterator[Problem]:
+    try:
+        with (store / name).open("rb") as file:
+            found = file.seek(0, os.SEEK_END)
+            if found != form.file_nbytes(shard):
+                detail = f"expected {form.file_nbytes(shard):,} bytes, found {found:,}"
+                yield Problem("wrong-length", name, detail)
+                return
+            # Made here anew, and not by the core, which wrote it: two opinions of what a footer is.
+            footer = form.footer(shard)
+            file.seek(-len(footer), os.SEEK_END)
+            if file.read() != footer:
+                yield Problem("shard-index", name, "the shard index at the end of the file is damaged")
+    except FileNotFoundError:
+        yield Problem("missing-file", name, "the shard is missing")
+    except OSError as error:
+        yield Problem("unreadable", name, f"cannot be read: {error.strerror}")
+
+
+def _check_documents(layout: ZarrLayout) -> Iterator[Problem]:
+    """Compare the documents in the root with those of the nodes, of which each is enough for some reader."""
+    for node, expected in layout.documents.items():
+        name = f"{node}/{DOCUMENT}"
+        try:
+            found = json.loads((layout.path / name).read_bytes())
+        except FileNotFoundError:
+            # Named with the files, if it has a checksum.
+            found = None if name in layout.spec.checksums else {}
+        except (OSError, ValueError):
+            found = {}
+        if found is not None and found != expected:
+            yield Problem("document", name, f"differs from what the root {DOCUMENT} says of this node")
+
+
+def _check_checksums(layout: ZarrLayout, advance: Advance) -> Iterator[Problem]:
+    shards = {f"{array}/{name}" for array in layout.array_paths() for name in _shard_names(layout, array)}
+    for done, (name, expected) in enumerate(layout.spec.checksums.items(), 1):
+        try:
+            found = _core.file_crc32c(str(layout.path / name))
+        except FileNotFoundError:
+            # A missing shard was named with the structure.
+            if name not in shards:
+                yield Problem("missing-file", name, "the file is missing")
+        except OSError as error:
+            yield Problem("unreadable", name, f"cannot be read: {error}")
+        else:
+            if found != expected:
+                yield Problem("checksum", name, f"expected CRC-32C {expected:08x}, found {found:08x}")
+        advance(done, 0)
+
+
+def _shard_names(layout: ZarrLayout, array: str) -> list[str]:
+    try:
+        return layout.form(array).shard_names()
+    except ArrayStoreError:
+        return []

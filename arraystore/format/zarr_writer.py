@@ -1,0 +1,191 @@
+"""A store in the making, as a directory in Zarr v3."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from arraystore import _core
+from arraystore.errors import FormatError
+from arraystore.format.arrays import CHUNKS, ArrayForm, group_document
+from arraystore.format.base import KEY, LOCK, PackTarget
+from arraystore.format.columns import Texts, WritableColumn
+from arraystore.format.durable import sync_all, write_durably
+from arraystore.format.layout import CHUNK_NBYTES
+from arraystore.format.spec import StoreSpec
+from arraystore.format.zarr import COLUMNS, DOCUMENT, WORK_DIRECTORY, open_zarr, store_files
+
+
+class ZarrWriter:
+    """A store in the making, as a directory; see `arraystore.format.base.StoreWriter`.
+
+    Parameters
+    ----------
+    path : path-like
+        Directory of the store, existing or not.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path).absolute()
+        self.work_directory = self.path / WORK_DIRECTORY
+        # Of the files that this writer has written and synced, by path in the store.
+        self._checksums: dict[str, int] = {}
+
+    def is_finished(self) -> bool:
+        """Tell whether a store stands here that was committed."""
+        return (self.path / DOCUMENT).exists()
+
+    def check_place(self) -> None:
+        """Refuse what is neither a store nor the beginning of one.
+
+        Raises
+        ------
+        FormatError
+            If it is something else, or a store of a newer format.
+        """
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise FormatError(f"{self.path} exists and is no directory: choose another path")
+        if self.is_finished():
+            open_zarr(self.path)
+            return
+        names = {path.name for path in self.path.iterdir()}
+        is_ours = not names or names == {WORK_DIRECTORY} or (self.work_directory / LOCK).exists()
+        if not is_ours:
+            raise FormatError(f"{self.path} exists and is no arraystore: choose another path")
+
+    def clear(self) -> None:
+        """Remove all but the work directory; the root document first, since it says that the rest is whole."""
+        (self.path / DOCUMENT).unlink(missing_ok=True)
+        for path in list(self.path.iterdir()):
+            if path.name != WORK_DIRECTORY:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+    def add_data(self, group: str, *, total_nbytes: int, shard_nbytes: int) -> PackTarget:
+        """Declare the `data` array of a field or of the keys, and make their group.
+
+        Parameters
+        ----------
+        group : str
+            Name of the field, or `key`.
+        total_nbytes, shard_nbytes : int
+            Bytes of the array, and of payload in a shard.
+
+        Returns
+        -------
+        PackTarget
+        """
+        form = ArrayForm.data(total_nbytes, shard_nbytes)
+        write_document(self.path / group, group_document())
+        write_document(self.path / group / "data", form.document())
+        return PackTarget(self.path / group / "data" / CHUNKS, total_nbytes, shard_nbytes, CHUNK_NBYTES)
+
+    def write_index(self, group: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Write arrays that have one number for each record.
+
+        Parameters
+        ----------
+        group : str
+            Name of the field, or `key`.
+        arrays : mapping of str to ndarray, shape (n,)
+            By name; of the type that the format gives them.
+        """
+        for name, values in arrays.items():
+            directory = self.path / group / name
+            form = ArrayForm.index(values.dtype.name, len(values))
+            write_document(directory, form.document())
+            written = _core.write_sharded(
+                np.ascontiguousarray(values),
+                directory=str(directory / CHUNKS),
+                shard_nbytes=form.shard_nbytes,
+                chunk_nbytes=form.chunk_nbytes,
+            )
+            self._checksums |= {f"{group}/{name}/{CHUNKS}/{shard}": checksum for shard, checksum in written}
+
+    def write_columns(
+        self, index_name: str, index: Texts | npt.NDArray[Any], columns: Mapping[str, WritableColumn]
+    ) -> None:
+        """Write the data frame of columns, in place of one that may be there.
+
+        Parameters
+        ----------
+        index_name : str
+            Name of the index: the key of the store.
+        index : Texts or ndarray of str
+            Key of every record.
+        columns : mapping of str to WritableColumn
+            Columns in their order, each as long as the index.
+        """
+        from arraystore.format.zarr_columns import write_columns
+
+        write_columns(self.path / COLUMNS, index_name, index, columns)
+
+    def commit(self, spec: StoreSpec, *, sync: bool = True) -> None:
+        """Make a store of the directory: write its root document, the last step of an ingest.
+
+        Parameters
+        ----------
+        spec : StoreSpec
+            Its description; the checksums of the files are added to it.
+        sync : bool, default True
+            Whether all other files are synced to disk first.
+        """
+        # The bytes of the records have checksums of their own, one for each record.
+        data = tuple(f"{name}/data/{CHUNKS}/" for name in (*(field.name for field in spec.fields), KEY))
+        files = store_files(self.path)
+        # The core syncs what it writes.
+        synced = {name for name in files if name in self._checksums or name.startswith(data)}
+        rest = {name: _core.file_crc32c(str(self.path / name)) for name in files if name not in synced}
+        if sync:
+            self._sync(files, synced)
+        checksums = {name: checksum for name, checksum in self._checksums.items() if name in synced}
+        whole = replace(spec, checksums=dict(sorted({**checksums, **rest}.items())))
+        root = {
+            "zarr_format": 3,
+            "node_type": "group",
+            "attributes": {"arraystore": whole.to_json()},
+            "consolidated_metadata": {
+                "kind": "inline",
+                "must_understand": False,
+                "metadata": _node_documents(self.path, files),
+            },
+        }
+        write_durably(self.path / DOCUMENT, _serialised(root))
+
+    def _sync(self, files: Collection[str], synced: Collection[str]) -> None:
+        directories = {parent for name in files for parent in Path(name).parents}
+        sync_all(self.path / name for name in files if name not in synced)
+        sync_all([self.path.parent, *(self.path / each for each in directories)])
+
+
+def write_document(directory: Path, document: Mapping[str, Any]) -> None:
+    """Write the `zarr.json` of a node; it is synced to disk with all others by `commit`.
+
+    Parameters
+    ----------
+    directory : Path
+        Directory of the node; made if it does not exist.
+    document : mapping
+        Its content.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / DOCUMENT).write_bytes(_serialised(document))
+
+
+def _serialised(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, indent=1, allow_nan=False).encode()
+
+
+def _node_documents(path: Path, files: Collection[str]) -> dict[str, Any]:
+    """Read the `zarr.json` of every node below the root, by path, in the order of the files."""
+    found = (name for name in files if name.endswith("/" + DOCUMENT))
+    return {name.removesuffix("/" + DOCUMENT): json.loads((path / name).read_bytes()) for name in found}
