@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from arraystore.testing.insects import require_pillow
+from arraystore.testing.pillow import require_pillow
 
 __all__ = ["draw_contact_sheet"]
 

@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     # Imported here, as in the other steps: the parser of all commands loads this module, and should load no more.
     from arraystore.cli.speeds import decodable_rows, measure
-    from arraystore.testing.insects import require_pillow
+    from arraystore.testing.pillow import require_pillow
 
     require_pillow()
     out = Path(arguments.out)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 import arraystore
 from arraystore.errors import ArrayStoreError
-from arraystore.testing.insects import require_pillow
+from arraystore.testing.pillow import require_pillow
 from arraystore.threads import thread_count
 
 __all__ = ["Speeds", "decodable_rows", "measure"]

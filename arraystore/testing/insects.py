@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from arraystore.testing.pillow import require_pillow
+
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
-__all__ = ["ORDERS", "draw_insect", "require_pillow"]
+__all__ = ["ORDERS", "draw_insect"]
 
 ORDERS = ("Diptera", "Hymenoptera", "Coleoptera", "Lepidoptera", "Hemiptera")
 
@@ -25,22 +27,6 @@ _Colour = tuple[int, int, int]
 # Body colours seen on real trays: black, brown, rust, straw, olive, steel.
 _BODIES = ((38, 32, 30), (74, 50, 34), (128, 70, 38), (172, 142, 76), (92, 88, 52), (52, 60, 72))
 _LIGHT = np.array([-0.35, -0.6])
-
-
-def require_pillow() -> Any:
-    """Import Pillow's `Image` module, or say which extra brings it.
-
-    Raises
-    ------
-    ImportError
-        If Pillow is not installed.
-    """
-    try:
-        from PIL import Image
-    except ImportError as error:
-        message = "synthetic JPEGs need Pillow: pip install 'arraystore[demo]'"
-        raise ImportError(message) from error
-    return Image
 
 
 @dataclass(frozen=True)

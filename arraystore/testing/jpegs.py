@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arraystore.testing.insects import ORDERS, draw_insect, require_pillow
+from arraystore.testing.insects import ORDERS, draw_insect
+from arraystore.testing.pillow import require_pillow
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import arraystore
 from arraystore.cli import main
 from arraystore.testing import make_bioscan5m
 
@@ -108,7 +109,9 @@ def test_get_writes_the_original_bytes(store, package, tmp_path, monkeypatch, ca
 
 
 def test_get_of_an_unknown_key_or_row_names_it(store, capsys):
-    assert "NOPE-1" in failure(["get", store, "NOPE-1"], capsys)
+    advice = failure(["get", store, "NOPE-1"], capsys)
+    with arraystore.open(store) as opened:
+        assert f"'NOPE-1'; its keys look like '{opened.keys[0]}'; see `arraystore info {store}`" in advice
     assert "9999" in failure(["get", store, "9999"], capsys)
 
 
@@ -130,6 +133,24 @@ def test_errors_are_one_line(tmp_path, capsys):
     assert "not an arraystore" in failure(["verify", tmp_path], capsys)
     (tmp_path / "u.zarr/.ingest").mkdir(parents=True)
     assert "run the same ingest command again" in failure(["info", tmp_path / "u.zarr"], capsys)
+
+
+def test_file_that_is_missing_is_named_alike_by_core_and_python(store, package, tmp_path, capsys):
+    source, missing = package.sources()[0], tmp_path / "none"
+    for arguments in (
+        ["ingest", missing, "-o", tmp_path / "s.zarr"],
+        ["ingest", source, "-o", tmp_path / "s.zarr", "--metadata", missing],
+    ):
+        assert failure([*arguments, "--quiet"], capsys) == f"arraystore: error: No such file or directory: {missing}\n"
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "99999999999999999999999"])
+def test_impossible_number_of_workers_is_one_line_with_advice(store, package, tmp_path, capsys, number):
+    ingest = ["ingest", *package.sources(), "-o", tmp_path / "s.zarr", "--quiet"]
+    for command in (["verify", store, "--quiet"], ingest):
+        message = failure([*command, "--workers", number], capsys)
+        assert f"workers={number}: expected a whole number of threads from 1 to 1,024; leave workers away" in message
+    assert not (tmp_path / "s.zarr").exists()
 
 
 def test_debug_shows_the_traceback(tmp_path, monkeypatch):

@@ -1,0 +1,47 @@
+"""Every call that uses threads takes their number from one place."""
+
+import pytest
+
+import arraystore
+from arraystore.errors import InvalidRequestError
+from arraystore.testing import make_bioscan5m
+from arraystore.threads import ENVIRONMENT_VARIABLE
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    return make_bioscan5m(tmp_path_factory.mktemp("package"), n=8, distinct=2)
+
+
+@pytest.fixture(scope="module")
+def store(package, tmp_path_factory):
+    path = tmp_path_factory.mktemp("store") / "s.zarr"
+    arraystore.ingest(package.sources(), path)
+    return path
+
+
+def test_ingest_verify_and_reading_heed_the_environment(package, store, tmp_path, monkeypatch):
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, "none")
+    calls = (
+        lambda: arraystore.ingest(package.sources(), tmp_path / "s.zarr"),
+        lambda: arraystore.verify(store),
+        lambda: arraystore.open(store).crops([0], 32),
+    )
+    for call in calls:
+        with pytest.raises(InvalidRequestError, match=f"{ENVIRONMENT_VARIABLE}='none': .*remove the variable"):
+            call()
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, "2")
+    for call in calls:
+        call()
+
+
+@pytest.mark.parametrize("wrong", [2.5, "2", True, 2**70, 0, -1])
+def test_number_that_is_none_is_refused_with_advice(package, store, tmp_path, wrong):
+    for call in (
+        lambda: arraystore.ingest(package.sources(), tmp_path / "s.zarr", workers=wrong),
+        lambda: arraystore.verify(store, workers=wrong),
+    ):
+        with pytest.raises(InvalidRequestError, match="leave workers away for all cores"):
+            call()
+    with pytest.raises(InvalidRequestError, match="leave threads away for all cores"):
+        arraystore.open(store).crops([0], 32, threads=wrong)
