@@ -74,6 +74,23 @@ def test_imports_go_one_way(path):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=dotted)
+def test_containers_stay_behind_their_protocol(path):
+    """Another container of stores, such as HDF5, is a file of `format` and a line of `containers.py`."""
+    if part(dotted(path)) in ("format", "testing"):
+        return
+    wrong = [f"line {line}: {module}" for line, module in imports(path) if module.startswith("arraystore.format.zarr")]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=dotted)
+def test_layouts_of_publishers_stay_behind_their_registry(path):
+    if part(dotted(path)) == "sources":
+        return
+    wrong = [f"line {line}: {module}" for line, module in imports(path) if "sources.bioscan" in module]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=dotted)
 def test_private_modules_stay_in_their_package(path):
     wrong = []
     for line, module in imports(path):

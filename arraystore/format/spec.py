@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
@@ -69,6 +69,9 @@ class StoreSpec:
         Name of the key, which is also the index of the columns.
     dataset, package : str
         Publisher's names of the data set and of the package.
+    splits : mapping of str to sequence of str
+        For each name that may be asked for in the column `split`, the splits that it stands for: a split for itself,
+        and the meta-splits and aliases of the publisher.
     source : mapping
         Names of the sources, their fingerprint and the options of the ingest.
     counts : mapping
@@ -84,6 +87,7 @@ class StoreSpec:
     key: str = "processid"
     dataset: str = "BIOSCAN-5M"
     package: str = "cropped_256"
+    splits: Mapping[str, Sequence[str]] = field(default_factory=dict)
     source: Mapping[str, Any] = field(default_factory=dict)
     counts: Mapping[str, Any] = field(default_factory=dict)
     checksums: Mapping[str, int] = field(default_factory=dict)
@@ -99,6 +103,11 @@ class StoreSpec:
             _require(value, str, label)
         for label, mapping in (("source", self.source), ("counts", self.counts), ("checksums", self.checksums)):
             _require(mapping, Mapping, label)
+        _require(self.splits, Mapping, "splits")
+        for name, splits in self.splits.items():
+            parts: object = splits
+            if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+                raise FormatError(f"splits: {name}: expected a list of names, found {splits!r}")
         for path, checksum in self.checksums.items():
             if not _is_count(checksum, 2**32 - 1):
                 raise FormatError(f"checksum of {path}: {checksum!r} is not a CRC-32C")
@@ -118,6 +127,7 @@ class StoreSpec:
             "dataset": self.dataset,
             "package": self.package,
             "fields": [{"name": each.name, "kind": each.kind} for each in self.fields],
+            "splits": {name: list(splits) for name, splits in self.splits.items()},
             "source": dict(self.source),
             "counts": dict(self.counts),
             "checksums": dict(self.checksums),
@@ -152,6 +162,7 @@ class StoreSpec:
                 key=document["key"],
                 dataset=document["dataset"],
                 package=document["package"],
+                splits=document["splits"],
                 source=document["source"],
                 counts=document["counts"],
                 checksums=document["checksums"],

@@ -74,6 +74,7 @@ def make_plan(
     images: ImageSet,
     metadata: MetadataTable | None,
     *,
+    image_keys: Strings,
     key: str = "processid",
     rows: Rows = "all",
     shard_nbytes: int = DEFAULT_SHARD_NBYTES,
@@ -86,6 +87,8 @@ def make_plan(
         The images of one package.
     metadata : MetadataTable or None
         Its table, if there is one.
+    image_keys : Strings
+        Key of each image, as its source gives it.
     key : str, default "processid"
         Key column of the table.
     rows : {"all", "images"}
@@ -105,7 +108,6 @@ def make_plan(
     SourceError
         If a row of the table has no key, or an image has 4 GiB or more.
     """
-    image_keys = images.keys
     image, merged = _distinct_images(images, image_keys)
     match = np.full(len(image), -1, np.int64)
     table_keys = None
@@ -184,7 +186,7 @@ def _number_records(match: Indices, table_length: int, rows: Rows) -> tuple[Indi
 def _split_mismatch(
     images: ImageSet, metadata: MetadataTable | None, image: Indices, match: Indices, record: Indices
 ) -> Indices:
-    if metadata is None or not metadata.has("split"):
+    if metadata is None or not metadata.has("split") or "split" not in images.labels:
         return np.zeros(0, np.int64)
     of_path = images.labels["split"]
     names = list(of_path.categories)

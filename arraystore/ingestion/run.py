@@ -26,14 +26,12 @@ from arraystore.ingestion.troubles import find_troubles, write_troubles
 from arraystore.ingestion.workdir import Job, remove_workdir, work_on
 from arraystore.sources.archive import column, scan_sources
 from arraystore.sources.base import ImageSet, Source
-from arraystore.sources.bioscan5m import Bioscan5M
+from arraystore.sources.registry import recognise
 from arraystore.sources.tables import MetadataTable, fingerprint_file, read_metadata
 from arraystore.threads import thread_count
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Check = Literal["header", "pixels"]
-
-_IMAGE = "image"
 
 
 def ingest(
@@ -113,11 +111,11 @@ def ingest(
     writer = open_writer(store)
     _check_outside(writer.path, paths)
     shown = make_progress(progress)
-    layout: Source = Bioscan5M()
     with shown.phase("scan", unit="files") as advance:
         members = scan_sources(paths, progress=advance)
-    images = layout.images(members, package=package)
-    table = Path(metadata) if metadata is not None else layout.find_table(paths)
+    publisher = recognise(members)
+    images = publisher.images(members, package=package)
+    table = Path(metadata) if metadata is not None else publisher.find_table(paths)
     options = {"package": images.package, "rows": rows, "check": check, "shard_nbytes": shard_nbytes}
     job = Job(
         tuple(path.name for path in paths),
@@ -127,7 +125,7 @@ def ingest(
     )
     with work_on(writer, job, overwrite=overwrite) as state:
         if state != "complete":
-            _Run(layout, images, table, job, Packing(writer, job.fingerprint, threads), shown).all_steps()
+            _Run(publisher, images, table, job, Packing(writer, job.fingerprint, threads), shown).all_steps()
     return _report(writer.path, state=state, seconds=time.perf_counter() - start, metadata=table)
 
 
@@ -135,7 +133,7 @@ def ingest(
 class _Run:
     """One run of an ingest that is not complete."""
 
-    layout: Source
+    publisher: Source
     images: ImageSet
     table: Path | None
     job: Job
@@ -150,16 +148,21 @@ class _Run:
         metadata = self._read_table()
         options = self.job.options
         plan = make_plan(
-            self.images, metadata, key=self.layout.key, rows=options["rows"], shard_nbytes=options["shard_nbytes"]
+            self.images,
+            metadata,
+            image_keys=self.publisher.image_keys(self.images, metadata),
+            key=self.publisher.key,
+            rows=options["rows"],
+            shard_nbytes=options["shard_nbytes"],
         )
         counts = self._pack_images(plan, has_table=metadata is not None)
         for name in text_names(metadata):
             self._pack_text(plan, metadata, name)
         self._pack_keys(plan)
-        columns = build_columns(plan, self.images, metadata, key=self.layout.key)
+        columns = build_columns(plan, self.images, metadata, key=self.publisher.key)
         with self.progress.phase("columns", unit="columns") as advance:
             advance(0, 0)
-            self.writer.write_columns(self.layout.key, plan.keys, columns)
+            self.writer.write_columns(self.publisher.key, plan.keys, columns)
             advance(len(columns), 0)
         counts |= {"split": _count_categories(columns.get("split"))}
         self._commit(plan, metadata, counts)
@@ -169,13 +172,15 @@ class _Run:
             return None
         spill = self.writer.work_directory / "text.bin"
         with self.progress.phase("metadata", unit="rows") as advance:
-            return read_metadata(self.table, self.layout.columns, key=self.layout.key, spill=spill, progress=advance)
+            return read_metadata(
+                self.table, self.publisher.table, key=self.publisher.key, spill=spill, progress=advance
+            )
 
     def _pack_images(self, plan: Plan, *, has_table: bool) -> dict[str, Any]:
         indices = self.images.indices[plan.image].astype(np.uint64)
         nbytes = self.images.nbytes[plan.image].astype(np.uint32)
         extents = self.images.members.extents(indices)
-        records = Records(_IMAGE, "jpeg", extents, nbytes, plan.placement, plan.record)
+        records = Records(self.publisher.field, "jpeg", extents, nbytes, plan.placement, plan.record)
         with self.progress.phase("images", total=len(indices)) as advance:
             result = pack_field(self.packing, records, check=self.job.options["check"], advance=advance)
         status = column(result.status, np.uint8)
@@ -221,13 +226,14 @@ class _Run:
     def _commit(self, plan: Plan, metadata: MetadataTable | None, counts: Mapping[str, Any]) -> None:
         from arraystore import _core
 
-        fields = [FieldSpec(_IMAGE, "jpeg"), *(FieldSpec(name, "text") for name in text_names(metadata))]
+        fields = [FieldSpec(self.publisher.field, "jpeg"), *(FieldSpec(name, "text") for name in text_names(metadata))]
         spec = StoreSpec(
             n=plan.n,
             fields=tuple(fields),
-            key=self.layout.key,
-            dataset=self.layout.dataset,
+            key=self.publisher.key,
+            dataset=self.publisher.dataset,
             package=self.images.package,
+            splits=self.publisher.splits,
             source=self.job.to_json(),
             counts=counts,
             created_by=f"arraystore {_core.__version__}",

@@ -146,9 +146,9 @@ def _paths(plan: Plan, images: ImageSet, records: npt.NDArray[np.int64]) -> Call
 
 
 def _merged(plan: Plan, images: ImageSet) -> Iterator[Line]:
-    for kept, other in plan.merged.tolist():
-        key = images.members.stems[int(images.indices[kept])]
-        yield "merged-duplicate", key, "", images.path(other), f"same bytes as {images.path(kept)}"
+    records = plan.record[np.searchsorted(plan.image, plan.merged[:, 0])]
+    for (kept, other), record in zip(plan.merged.tolist(), records.tolist(), strict=True):
+        yield "merged-duplicate", plan.keys[record], "", images.path(other), f"same bytes as {images.path(kept)}"
 
 
 def _file(kind: str, path: str, detail: str) -> Line:

@@ -10,28 +10,19 @@ import numpy as np
 from arraystore.errors import InvalidRequestError
 from arraystore.reader.column import Column, Mask
 
-__all__ = ["META_SPLITS", "conditions_mask", "expand_splits"]
-
-# Unions that the publishers name, by data set. `all` is every row.
-META_SPLITS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "BIOSCAN-5M": {
-        "seen": ("train", "val", "test"),
-        "unseen": ("key_unseen", "val_unseen", "test_unseen"),
-        "validation": ("val",),
-    },
-}
-
-# Splits that a store of a part of the package may lack; asking for them is no mistake.
-_SPLITS: Mapping[str, tuple[str, ...]] = {
-    "BIOSCAN-5M": (
-        "pretrain", "train", "val", "test", "key_unseen", "val_unseen", "test_unseen", "other_heldout",
-    ),
-}  # fmt: skip
+__all__ = ["conditions_mask", "expand_splits"]
 
 _SPLIT_COLUMN = "split"
 
 
-def conditions_mask(conditions: Mapping[str, object], column: Callable[[str], Column], *, n: int, dataset: str) -> Mask:
+def conditions_mask(
+    conditions: Mapping[str, object],
+    column: Callable[[str], Column],
+    *,
+    n: int,
+    splits: Mapping[str, Sequence[str]],
+    dataset: str,
+) -> Mask:
     """Return the rows that meet all conditions.
 
     Parameters
@@ -42,8 +33,10 @@ def conditions_mask(conditions: Mapping[str, object], column: Callable[[str], Co
         Gives a column by name; raises if there is none.
     n : int
         Number of rows.
+    splits : mapping of str to sequence of str
+        For each name of a split, meta-split or alias, the splits that it stands for.
     dataset : str
-        Publisher's name of the data set, which says what its meta-splits are.
+        Publisher's name of the data set, for messages.
 
     Returns
     -------
@@ -61,7 +54,7 @@ def conditions_mask(conditions: Mapping[str, object], column: Callable[[str], Co
         chosen = column(name)
         values = _listed(name, condition)
         if name == _SPLIT_COLUMN:
-            expanded = expand_splits(values, chosen.categories or (), dataset=dataset)
+            expanded = expand_splits(values, chosen.categories or (), splits=splits, dataset=dataset)
             if expanded is None:
                 continue
             values = expanded
@@ -69,7 +62,9 @@ def conditions_mask(conditions: Mapping[str, object], column: Callable[[str], Co
     return mask
 
 
-def expand_splits(values: Iterable[object], present: Sequence[str], *, dataset: str) -> list[object] | None:
+def expand_splits(
+    values: Iterable[object], present: Sequence[str], *, splits: Mapping[str, Sequence[str]], dataset: str
+) -> list[object] | None:
     """Replace meta-splits and sums by the splits they stand for.
 
     Parameters
@@ -78,9 +73,12 @@ def expand_splits(values: Iterable[object], present: Sequence[str], *, dataset: 
         Names of splits, of meta-splits (``"seen"``, ``"unseen"``, ``"validation"``, ``"all"``), sums of them
         (``"val+test"``), or None for rows without a split.
     present : sequence of str
-        Splits of the store.
+        Splits that occur in the store.
+    splits : mapping of str to sequence of str
+        For each name of a split, meta-split or alias, the splits that it stands for. A store of a part of a package
+        may lack some of them; asking for those is no mistake.
     dataset : str
-        Publisher's name of the data set.
+        Publisher's name of the data set, for messages.
 
     Returns
     -------
@@ -94,19 +92,17 @@ def expand_splits(values: Iterable[object], present: Sequence[str], *, dataset: 
 
     Examples
     --------
-    >>> expand_splits(["seen"], ["train"], dataset="BIOSCAN-5M")
+    >>> expand_splits(["seen"], ["train"], splits={"seen": ("train", "val", "test")}, dataset="BIOSCAN-5M")
     ['train', 'val', 'test']
     """
-    metas = META_SPLITS.get(dataset, {})
-    known = dict.fromkeys((*_SPLITS.get(dataset, ()), *present))
     expanded: list[object] = []
     for name in _summands(values):
         if name == "all":
             return None
-        if isinstance(name, str) and name not in known and name not in metas:
-            names = ", ".join([*known, *metas, "all"])
+        if isinstance(name, str) and name not in splits and name not in present:
+            names = ", ".join(dict.fromkeys((*splits, *present, "all")))
             raise InvalidRequestError(f"no split {name!r} in {dataset}: there are {names}", "unknown-split")
-        expanded += metas.get(name, (name,)) if isinstance(name, str) else (name,)
+        expanded += splits.get(name, (name,)) if isinstance(name, str) else (name,)
     return expanded
 
 

@@ -139,7 +139,8 @@ class RecordTable:
             chosen = View(self.handle, self.to_store_rows(self.rows(where)))
             return chosen.select(conditions) if conditions else chosen
         both = {**(where or {}), **conditions}
-        mask = conditions_mask(both, self.columns.__getitem__, n=len(self), dataset=self.handle.spec.dataset)
+        spec = self.handle.spec
+        mask = conditions_mask(both, self.columns.__getitem__, n=len(self), splits=spec.splits, dataset=spec.dataset)
         return View(self.handle, self.to_store_rows(np.flatnonzero(mask)))
 
     def info(self) -> Info:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,7 +14,7 @@ from arraystore.sources.archive import column
 
 if TYPE_CHECKING:
     from arraystore._core import Members, Strings
-    from arraystore.sources.tables import TableColumn
+    from arraystore.sources.tables import MetadataTable, TableDialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,8 @@ class ImageSet:
         return len(self.indices)
 
     @property
-    def keys(self) -> Strings:
-        """Key of each image."""
+    def stems(self) -> Strings:
+        """Name of the file of each image, without its suffix."""
         return self.members.stems.take(self.indices.astype(np.uint64))
 
     @property
@@ -118,11 +118,25 @@ class Source(Protocol):
         """Name of the key, which joins images and table."""
 
     @property
-    def columns(self) -> Sequence[TableColumn]:
-        """Columns of the published table."""
+    def field(self) -> str:
+        """Name of the field that the images become; columns of long texts become fields of their own names."""
+
+    @property
+    def table(self) -> TableDialect:
+        """How the published table is written, and what its columns are."""
+
+    @property
+    def splits(self) -> Mapping[str, tuple[str, ...]]:
+        """For each name of a split, meta-split or alias, the splits that it stands for; empty if there are none."""
+
+    def recognises(self, members: Members) -> bool:
+        """Tell whether the files lie as in this layout."""
 
     def images(self, members: Members, *, package: str | None = None) -> ImageSet:
         """Tell the images among all files, all of one package."""
+
+    def image_keys(self, images: ImageSet, table: MetadataTable | None) -> Strings:
+        """Return the key of each image: the name of its file, or what the table has for that name."""
 
     def find_table(self, paths: Sequence[Path]) -> Path | None:
         """Look for the published table in its place relative to the sources."""

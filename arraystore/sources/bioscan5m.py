@@ -16,21 +16,42 @@ import numpy.typing as npt
 from arraystore.errors import SourceError
 from arraystore.sources.archive import column
 from arraystore.sources.base import ImageSet, PathLabels, Skipped
-from arraystore.sources.tables import BIOSCAN5M_COLUMNS, TableColumn
+from arraystore.sources.tables import MetadataTable, TableColumn, TableDialect
 
 if TYPE_CHECKING:
-    from arraystore._core import Members
+    from arraystore._core import Members, Strings
 
 PACKAGES = ("original_full", "cropped", "original_256", "cropped_256")
 PACKAGE_SPELLINGS: Mapping[str, str] = {**{name: name for name in PACKAGES}, "cropped_full": "cropped"}
 
 SPLITS = ("pretrain", "train", "val", "test", "key_unseen", "val_unseen", "test_unseen", "other_heldout")
 META_SPLITS: Mapping[str, tuple[str, ...]] = {
-    "all": SPLITS,
     "seen": ("train", "val", "test"),
     "unseen": ("key_unseen", "val_unseen", "test_unseen"),
+    "validation": ("val",),
 }
-SPLIT_ALIASES: Mapping[str, str] = {"validation": "val"}
+
+COLUMNS: tuple[TableColumn, ...] = (
+    TableColumn("processid", "string"),
+    TableColumn("sampleid", "string"),
+    *(
+        TableColumn(name, "category")
+        for name in ("taxon", "phylum", "class", "order", "family", "subfamily", "genus", "species", "dna_bin")
+    ),
+    TableColumn("dna_barcode", "text"),
+    TableColumn("country", "category"),
+    TableColumn("province_state", "category"),
+    TableColumn("coord-lat", "float"),
+    TableColumn("coord-lon", "float"),
+    TableColumn("image_measurement_value", "integer"),
+    TableColumn("area_fraction", "float"),
+    TableColumn("scale_factor", "float"),
+    TableColumn("inferred_ranks", "integer", "uint8"),
+    TableColumn("split", "category"),
+    TableColumn("index_bioscan_1M_insect", "integer"),
+    # Text, so that chunk "00" is not the number 0.
+    TableColumn("chunk", "category"),
+)
 
 # Characters of the MD5 of the processid that name the chunk directory; the other splits have none.
 _CHUNK_LENGTHS: Mapping[str, int] = {"pretrain": 2, "train": 1, "other_heldout": 1}
@@ -51,7 +72,7 @@ class Place:
     chunk: str | None
 
 
-def recognise(directory: str) -> Place:
+def place_of(directory: str) -> Place:
     """Read package, split and chunk from a directory.
 
     Parameters
@@ -65,7 +86,7 @@ def recognise(directory: str) -> Place:
 
     Examples
     --------
-    >>> recognise("/data/bioscan5m/images/cropped_256/train/0")
+    >>> place_of("/data/bioscan5m/images/cropped_256/train/0")
     Place(package='cropped_256', split='train', chunk='0')
     """
     parts = directory.split("/")
@@ -94,7 +115,24 @@ class Bioscan5M:
 
     dataset = "BIOSCAN-5M"
     key = "processid"
-    columns: Sequence[TableColumn] = BIOSCAN5M_COLUMNS
+    field = "image"
+    table = TableDialect(COLUMNS)
+    splits: Mapping[str, tuple[str, ...]] = {**{name: (name,) for name in SPLITS}, **META_SPLITS}
+
+    def recognises(self, members: Members) -> bool:
+        """Tell whether any directory is named as the publisher names them.
+
+        Parameters
+        ----------
+        members : Members
+            All files of the sources.
+
+        Returns
+        -------
+        bool
+        """
+        places = map(place_of, members.directories)
+        return any(place.package is not None or place.split is not None for place in places)
 
     def images(self, members: Members, *, package: str | None = None) -> ImageSet:
         """Tell the images of one package among all files.
@@ -119,7 +157,7 @@ class Bioscan5M:
         directory = column(members.directory, np.uint32)
         is_junk, is_image = _junk(members), _has_image_suffix(members)
         candidates = np.flatnonzero(is_image & ~is_junk)
-        places = [recognise(name) for name in members.directories]
+        places = [place_of(name) for name in members.directories]
         found = _count_packages(places, directory[candidates])
         chosen = wanted or _only_package(found, members)
         # Asked for by name, a package may lie in directories that don't name it.
@@ -145,6 +183,22 @@ class Bioscan5M:
         )
         _check_chunks(images)
         return images
+
+    def image_keys(self, images: ImageSet, table: MetadataTable | None) -> Strings:  # noqa: ARG002 (of the protocol)
+        """Return the key of each image: its file is called after the processid.
+
+        Parameters
+        ----------
+        images : ImageSet
+            The images of the package.
+        table : MetadataTable or None
+            Not needed here.
+
+        Returns
+        -------
+        Strings
+        """
+        return images.stems
 
     def find_table(self, paths: Sequence[Path]) -> Path | None:
         """Look for the metadata CSV in its published place, from each source upwards.

@@ -1,4 +1,4 @@
-"""The metadata table of BIOSCAN-5M: its columns and their types, and how it is read."""
+"""Metadata tables: which columns a text table has, of what types, and how it is read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -32,27 +32,23 @@ class TableColumn:
     dtype: str = "int64"
 
 
-BIOSCAN5M_COLUMNS: tuple[TableColumn, ...] = (
-    TableColumn("processid", "string"),
-    TableColumn("sampleid", "string"),
-    *(
-        TableColumn(name, "category")
-        for name in ("taxon", "phylum", "class", "order", "family", "subfamily", "genus", "species", "dna_bin")
-    ),
-    TableColumn("dna_barcode", "text"),
-    TableColumn("country", "category"),
-    TableColumn("province_state", "category"),
-    TableColumn("coord-lat", "float"),
-    TableColumn("coord-lon", "float"),
-    TableColumn("image_measurement_value", "integer"),
-    TableColumn("area_fraction", "float"),
-    TableColumn("scale_factor", "float"),
-    TableColumn("inferred_ranks", "integer", "uint8"),
-    TableColumn("split", "category"),
-    TableColumn("index_bioscan_1M_insect", "integer"),
-    # Text, so that chunk "00" is not the number 0.
-    TableColumn("chunk", "category"),
-)
+@dataclass(frozen=True, slots=True)
+class TableDialect:
+    """How a publisher writes a table.
+
+    Parameters
+    ----------
+    columns : tuple of TableColumn
+        The published columns, in any order. A table may lack some, and have others, which are kept as categories.
+    delimiter : str, default ","
+        One character.
+    missing : tuple of str, default only the empty cell
+        Cells that stand for a missing value.
+    """
+
+    columns: tuple[TableColumn, ...]
+    delimiter: str = ","
+    missing: tuple[str, ...] = ("",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +77,15 @@ class MetadataTable:
         return any(column.name == name for column in self.columns)
 
 
-def columns_of(path: Path, known: Sequence[TableColumn], *, key: str) -> tuple[TableColumn, ...]:
+def columns_of(path: Path, dialect: TableDialect, *, key: str) -> tuple[TableColumn, ...]:
     """Find out which columns a table has, and of what kind each is.
 
     Parameters
     ----------
     path : Path
-        A CSV file with a header.
-    known : sequence of TableColumn
-        The published columns. Others are kept as categories, which loses nothing.
+        A text table with a header.
+    dialect : TableDialect
+        Its delimiter, and the published columns. Others are kept as categories, which loses nothing.
     key : str
         The column that must be there.
 
@@ -105,10 +101,10 @@ def columns_of(path: Path, known: Sequence[TableColumn], *, key: str) -> tuple[T
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
         try:
-            header = next(csv.reader(file), [])
+            header = next(csv.reader(file, delimiter=dialect.delimiter), [])
         except (UnicodeDecodeError, csv.Error) as error:
             raise SourceError(f"{path}: its header is no UTF-8 CSV: {error}", "no-table") from error
-    by_name = {column.name: column for column in known}
+    by_name = {column.name: column for column in dialect.columns}
     if key not in header:
         raise SourceError(f"{path}: no column {key!r} in the header {header[:30]}", "no-key-column")
     if "" in header:
@@ -136,7 +132,7 @@ def _cannot_be_a_path(name: str) -> bool:
 
 def read_metadata(
     path: Path,
-    known: Sequence[TableColumn],
+    dialect: TableDialect,
     *,
     key: str,
     spill: Path,
@@ -147,10 +143,10 @@ def read_metadata(
     Parameters
     ----------
     path : Path
-        A CSV file with a header, in UTF-8, with or without a byte order mark. Only an empty cell is missing: `NA`,
-        `None` or `null` are text.
-    known : sequence of TableColumn
-        The published columns.
+        A text table with a header, in UTF-8, with or without a byte order mark. Only the cells that the dialect says
+        are missing: `NA`, `None` or `null` are text.
+    dialect : TableDialect
+        How it is written.
     key : str
         Name of the key column.
     spill : Path
@@ -169,9 +165,16 @@ def read_metadata(
     """
     from arraystore import _core
 
-    columns = columns_of(path, known, key=key)
-    kinds = [(column.name, column.kind) for column in columns]
-    return MetadataTable(path, columns, _core.read_table(str(path), kinds, spill=str(spill), progress=progress))
+    columns = columns_of(path, dialect, key=key)
+    table = _core.read_table(
+        str(path),
+        [(column.name, column.kind) for column in columns],
+        delimiter=dialect.delimiter,
+        missing=dialect.missing,
+        spill=str(spill),
+        progress=progress,
+    )
+    return MetadataTable(path, columns, table)
 
 
 def fingerprint_file(path: Path) -> str:

@@ -10,6 +10,7 @@ from arraystore.format.spec import FieldSpec, Status, StoreSpec
 SPEC = StoreSpec(
     n=3,
     fields=(FieldSpec("image", "jpeg"), FieldSpec("dna_barcode", "text")),
+    splits={"train": ["train"], "seen": ["train", "val"]},
     source={"fingerprint": "00ff"},
     counts={"images": 2},
     checksums={"image/offset/c/0": 2**32 - 1},
@@ -54,6 +55,10 @@ def test_entry_that_is_missing_is_named(entry):
         ("checksums", {"/etc/passwd": 1}),
         ("checksums", []),
         ("counts", None),
+        ("splits", None),
+        ("splits", {"seen": "train"}),
+        ("splits", {"seen": [1]}),
+        ("fields", [{"name": "a", "kind": "array"}]),
         ("format_version", "1"),
         ("format_version", 0),
     ],

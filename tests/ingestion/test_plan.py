@@ -12,7 +12,7 @@ from arraystore.errors import DuplicateKeyError, SourceError
 from arraystore.ingestion.plan import make_plan
 from arraystore.sources.archive import scan_sources
 from arraystore.sources.bioscan5m import Bioscan5M
-from arraystore.sources.tables import BIOSCAN5M_COLUMNS, read_metadata
+from arraystore.sources.tables import read_metadata
 
 KEYS = [f"K-{i}" for i in range(12)]
 
@@ -28,8 +28,8 @@ def plan_of(directory, images, table_keys, *, splits=None, **options):
             [["processid", "split"], *([key, (splits or {}).get(key, "val")] for key in table_keys)]
         )
     found = Bioscan5M().images(scan_sources([archive]))
-    metadata = read_metadata(table, BIOSCAN5M_COLUMNS, key="processid", spill=directory / "spill")
-    return make_plan(found, metadata, **options)
+    metadata = read_metadata(table, Bioscan5M.table, key="processid", spill=directory / "spill")
+    return make_plan(found, metadata, image_keys=found.stems, **options)
 
 
 @settings(deadline=None, max_examples=40)
@@ -69,7 +69,7 @@ def test_different_images_of_one_key_are_an_error_naming_both(tmp_path, other):
         file.writestr("cropped_256/train/0/A-1.jpg", other)
     images = Bioscan5M().images(scan_sources([tmp_path / "1.zip", tmp_path / "2.zip"]))
     with pytest.raises(DuplicateKeyError, match=r"'A-1'.*1\.zip/cropped_256/val.*2\.zip/cropped_256/train"):
-        make_plan(images, None)
+        make_plan(images, None, image_keys=images.stems)
 
 
 def test_duplicate_row_is_an_error_naming_both_lines(tmp_path):
@@ -92,7 +92,8 @@ def test_plan_is_the_same_without_a_table(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         for key in "BCA":
             file.writestr(f"cropped_256/val/{key}.jpg", b"1")
-    plan = make_plan(Bioscan5M().images(scan_sources([tmp_path / "a.zip"])), None)
+    images = Bioscan5M().images(scan_sources([tmp_path / "a.zip"]))
+    plan = make_plan(images, None, image_keys=images.stems)
     assert plan.keys.to_list() == ["B", "C", "A"]
     assert plan.table_row.tolist() == [-1, -1, -1]
     assert plan.record.tolist() == [0, 1, 2]

@@ -16,8 +16,12 @@ from anndata.io import read_elem
 from PIL import Image
 
 import arraystore
+from arraystore import _core
 from arraystore.errors import FormatError, InvalidRequestError, SourceError
 from arraystore.format.containers import open_layout
+from arraystore.sources import registry
+from arraystore.sources.archive import column
+from arraystore.sources.bioscan5m import Bioscan5M
 from arraystore.testing import make_bioscan5m
 
 
@@ -253,3 +257,35 @@ def test_store_says_nothing_of_the_machine(package, store):
     assert json.loads((store / "zarr.json").read_text())["attributes"]["arraystore"]["source"]["paths"] == [
         "cropped_256"
     ]
+
+
+def test_names_of_splits_are_those_of_the_publisher(store):
+    """A reader knows no data set: what `seen` means stands in the store."""
+    splits = json.loads((store / "zarr.json").read_text())["attributes"]["arraystore"]["splits"]
+    assert splits["seen"] == ["train", "val", "test"]
+    assert splits["validation"] == ["val"]
+    assert splits["pretrain"] == ["pretrain"]
+
+
+class FilesNamedByAColumn(Bioscan5M):
+    """As in BIOSCAN-1M: a file is called after another column than the key."""
+
+    def image_keys(self, images, table):
+        row = column(_core.match_keys(table.table.strings("sampleid"), images.stems), np.int64)
+        keys = table.table.strings("processid")
+        stems = images.stems
+        return _core.Strings.from_list([keys[int(each)] if each >= 0 else stems[i] for i, each in enumerate(row)])
+
+
+def test_a_source_may_find_its_keys_in_the_table(tmp_path, monkeypatch):
+    folder = tmp_path / "cropped_256/val"
+    folder.mkdir(parents=True)
+    for name in ("S1", "S2", "stray"):
+        (folder / f"{name}.jpg").write_bytes(name.encode())
+    (tmp_path / "m.csv").write_text("processid,sampleid\nP2,S2\nP3,S3\nP1,S1\n")
+    monkeypatch.setattr(registry, "SOURCES", (FilesNamedByAColumn(),))
+    arraystore.ingest(tmp_path / "cropped_256", tmp_path / "s.zarr", metadata=tmp_path / "m.csv")
+    with arraystore.open(tmp_path / "s.zarr") as opened:
+        assert list(opened.keys) == ["P2", "P3", "P1", "stray"]
+        assert [opened.jpeg(key) for key in ("P1", "P2", "stray")] == [b"S1", b"S2", b"stray"]
+        assert opened.status[opened.row("P3")] == 1

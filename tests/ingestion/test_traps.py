@@ -14,8 +14,8 @@ import arraystore
 from arraystore import _core
 from arraystore.errors import DuplicateKeyError, SourceChangedError, SourceError
 from arraystore.format.spec import Status
-from arraystore.sources.bioscan5m import Bioscan5M
-from arraystore.sources.tables import BIOSCAN5M_COLUMNS, TableColumn
+from arraystore.sources.bioscan5m import COLUMNS, Bioscan5M
+from arraystore.sources.tables import TableColumn, TableDialect
 from arraystore.testing import insect_jpeg
 from arraystore.testing.jpegs import encode_jpeg
 
@@ -209,8 +209,8 @@ def test_archive_that_is_cut_short_after_the_scan_has_changed(tmp_path, monkeypa
 
 
 def test_column_called_data_has_its_checksum(tmp_path, monkeypatch):
-    columns = (*BIOSCAN5M_COLUMNS, TableColumn("data", "float"))
-    monkeypatch.setattr(Bioscan5M, "columns", columns)
+    columns = (*COLUMNS, TableColumn("data", "float"))
+    monkeypatch.setattr(Bioscan5M, "table", TableDialect(columns))
     source = write_tree(tmp_path, {"A-1": JPEG})
     (tmp_path / "m.csv").write_text("processid,data\nA-1,2.5\n")
     arraystore.ingest(source, tmp_path / "s.zarr", metadata=tmp_path / "m.csv")

@@ -9,6 +9,7 @@ from arraystore.errors import InvalidRequestError
 from arraystore.format.columns import CategoricalColumn, NumericColumn
 from arraystore.reader.column import Column
 from arraystore.reader.selection import conditions_mask, expand_splits
+from arraystore.sources.bioscan5m import Bioscan5M
 
 SPLITS = ["pretrain", "test", "train", "val", "val_unseen"]
 
@@ -18,7 +19,13 @@ def mask_of(splits, values, conditions):
         "split": CategoricalColumn(np.array(splits, np.int8), np.array(SPLITS, object)),
         "value": NumericColumn(np.array(values, np.float64)),
     }
-    return conditions_mask(conditions, lambda name: Column(name, stored[name]), n=len(splits), dataset="BIOSCAN-5M")
+    return conditions_mask(
+        conditions,
+        lambda name: Column(name, stored[name]),
+        n=len(splits),
+        splits=Bioscan5M.splits,
+        dataset="BIOSCAN-5M",
+    )
 
 
 @given(st.lists(st.tuples(st.integers(-1, 4), st.integers(0, 3)), max_size=30))
@@ -62,9 +69,10 @@ def test_an_unknown_split_is_named_with_the_known_ones():
 
 
 def test_another_data_set_has_the_splits_it_has():
-    assert expand_splits(["mine"], ["mine"], dataset="Other") == ["mine"]
+    assert expand_splits(["mine"], ["mine"], splits={}, dataset="Other") == ["mine"]
+    assert expand_splits(["a+b"], [], splits={"a": ["x", "y"], "b": ["z"]}, dataset="Other") == ["x", "y", "z"]
     with pytest.raises(InvalidRequestError, match="no split 'seen' in Other"):
-        expand_splits(["seen"], ["mine"], dataset="Other")
+        expand_splits(["seen"], ["mine"], splits={}, dataset="Other")
 
 
 @pytest.mark.parametrize("condition", [{"split": {"train": 1}}, {"split": 0}, {"value": {"a": 1}}, {"value": "train"}])

@@ -9,7 +9,8 @@ import pytest
 
 from arraystore.errors import SourceError
 from arraystore.sources.archive import column, scan_sources
-from arraystore.sources.bioscan5m import META_SPLITS, SPLITS, Bioscan5M, Place, expected_chunk, recognise
+from arraystore.sources.bioscan5m import SPLITS, Bioscan5M, Place, expected_chunk, place_of
+from arraystore.sources.registry import recognise
 
 PUBLISHED_PATHS = [
     "pretrain/00/AACTA1040-20",
@@ -40,7 +41,7 @@ PUBLISHED_PATHS = [
     ],
 )
 def test_directory_tells_package_split_and_chunk(directory, place):
-    assert recognise(directory) == Place(*place)
+    assert place_of(directory) == Place(*place)
 
 
 @pytest.mark.parametrize("path", PUBLISHED_PATHS)
@@ -54,7 +55,18 @@ def test_splits_without_chunks_have_none():
 
 
 def test_meta_splits_are_made_of_splits():
-    assert set(META_SPLITS["seen"]) | set(META_SPLITS["unseen"]) < set(META_SPLITS["all"]) == set(SPLITS)
+    splits = Bioscan5M.splits
+    assert {name for name, parts in splits.items() if parts == (name,)} == set(SPLITS)
+    assert set(splits["seen"]) | set(splits["unseen"]) < set(SPLITS)
+    assert splits["validation"] == ("val",)
+
+
+def test_a_layout_is_recognised_by_its_directories(tmp_path):
+    for name in ("bioscan5m/images/cropped_256/train/0/A-1.jpg", "b/val/A-1.jpg", "photos/A-1.jpg"):
+        members = scan_sources([write(tmp_path / str(len(name)), name)])
+        assert Bioscan5M().recognises(members) == (not name.startswith("photos"))
+        # What nobody recognises is left to the messages of the first source.
+        assert recognise(members).dataset == "BIOSCAN-5M"
 
 
 def write(root: Path, *names: str) -> Path:
@@ -66,7 +78,7 @@ def write(root: Path, *names: str) -> Path:
 
 def images_of(*paths: Path, package=None):
     images = Bioscan5M().images(scan_sources(paths), package=package)
-    return images, images.keys.to_list()
+    return images, images.stems.to_list()
 
 
 def test_any_level_of_the_tree_may_be_named(tmp_path):

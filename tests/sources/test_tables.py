@@ -8,9 +8,10 @@ import pytest
 
 from arraystore.errors import SourceError
 from arraystore.sources.archive import column
-from arraystore.sources.tables import BIOSCAN5M_COLUMNS, columns_of, fingerprint_file, read_metadata
+from arraystore.sources.bioscan5m import COLUMNS, Bioscan5M
+from arraystore.sources.tables import TableColumn, TableDialect, columns_of, fingerprint_file, read_metadata
 
-NAMES = [each.name for each in BIOSCAN5M_COLUMNS]
+NAMES = [each.name for each in COLUMNS]
 
 ROWS = [
     {"processid": "A-1", "sampleid": "S1", "order": "Diptera", "chunk": "00", "coord-lat": "9.5", "split": "pretrain"},
@@ -30,7 +31,7 @@ def write_table(path: Path, *, line_end: str = "\n", mark: str = "", rows=ROWS, 
 
 
 def read(path: Path):
-    return read_metadata(path, BIOSCAN5M_COLUMNS, key="processid", spill=path.with_name("spill.bin"))
+    return read_metadata(path, Bioscan5M.table, key="processid", spill=path.with_name("spill.bin"))
 
 
 def cells(metadata, name: str) -> list[str]:
@@ -98,7 +99,7 @@ def test_row_numbers_of_pandas_are_left_out(tmp_path, caplog):
 def test_header_that_cannot_be_kept_is_refused_by_name(tmp_path, header):
     (tmp_path / "m.csv").write_text(header + "\n")
     with pytest.raises(SourceError, match=r"m\.csv"):
-        columns_of(tmp_path / "m.csv", BIOSCAN5M_COLUMNS, key="processid")
+        columns_of(tmp_path / "m.csv", Bioscan5M.table, key="processid")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_header_that_cannot_be_kept_is_refused_by_name(tmp_path, header):
 def test_column_that_cannot_be_a_directory_is_refused_by_name(tmp_path, name):
     (tmp_path / "m.csv").write_text(f"processid,{name}\nA-1,x\n")
     with pytest.raises(SourceError, match="cannot be called .* rename it") as caught:
-        columns_of(tmp_path / "m.csv", BIOSCAN5M_COLUMNS, key="processid")
+        columns_of(tmp_path / "m.csv", Bioscan5M.table, key="processid")
     assert repr(name) in str(caught.value)
 
 
@@ -115,7 +116,7 @@ def test_column_that_cannot_be_a_directory_is_refused_by_name(tmp_path, name):
 def test_what_is_no_table_is_refused_by_name(tmp_path, content):
     (tmp_path / "m.csv").write_bytes(content)
     with pytest.raises(SourceError, match=r"m\.csv"):
-        columns_of(tmp_path / "m.csv", BIOSCAN5M_COLUMNS, key="processid")
+        columns_of(tmp_path / "m.csv", Bioscan5M.table, key="processid")
 
 
 def test_cell_of_a_wrong_type_names_its_line_and_column(tmp_path):
@@ -133,3 +134,17 @@ def test_fingerprint_changes_with_the_file(tmp_path):
     assert fingerprint_file(path) == before
     path.write_bytes(path.read_bytes().replace(b"Diptera", b"Coptera"))
     assert fingerprint_file(path) != before
+
+
+def test_table_of_another_dialect_is_read(tmp_path):
+    """Tabs between the cells, and words for what is missing: that of BIOSCAN-1M."""
+    columns = (TableColumn("sampleid", "string"), TableColumn("uri", "category"), TableColumn("size", "integer"))
+    dialect = TableDialect(columns, delimiter="\t", missing=("", "not_classified", "no_data"))
+    (tmp_path / "m.tsv").write_text(
+        "sampleid\turi\tsize\tname\nA,1\tnot_classified\tno_data\t\nB\tBOLD:X\t3\tDiptera\n"
+    )
+    metadata = read_metadata(tmp_path / "m.tsv", dialect, key="sampleid", spill=tmp_path / "spill")
+    assert cells(metadata, "sampleid") == ["A,1", "B"]
+    assert cells(metadata, "uri") == ["", "BOLD:X"]
+    assert cells(metadata, "size") == ["", "3"]
+    assert cells(metadata, "name") == ["", "Diptera"]
