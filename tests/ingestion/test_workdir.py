@@ -75,6 +75,28 @@ def test_other_store_that_is_finished_while_the_lock_is_taken_is_kept(package, t
     assert arraystore.verify(path).ok
 
 
+def test_lock_that_was_removed_while_it_was_taken_is_none(package, tmp_path, monkeypatch):
+    path, build = tmp_path / "s.zarr", run_module.build_columns
+    # Another ingest fails, and leaves nothing: not the lock either that we have opened.
+    before_lock(
+        monkeypatch,
+        workdir.fcntl,
+        "flock",
+        lambda: stop_at(monkeypatch, run_module, "make_plan", package.sources(), path),
+    )
+
+    def with_a_third(*arguments, **options):
+        monkeypatch.setattr(run_module, "build_columns", build)
+        with pytest.raises(SourceError, match="another ingest into this store is running"):
+            arraystore.ingest(package.sources(), path)
+        return build(*arguments, **options)
+
+    monkeypatch.setattr(run_module, "build_columns", with_a_third)
+    assert arraystore.ingest(package.sources(), path).state == "new"
+    assert run_module.build_columns is build
+    assert arraystore.verify(path).ok
+
+
 def test_work_directory_of_a_finished_store_stays_while_somebody_is_at_it(package, tmp_path, monkeypatch):
     path = tmp_path / "s.zarr"
     stop_at(monkeypatch, run_module, "remove_workdir", package.sources(), path)
