@@ -276,6 +276,10 @@ fn harmless_warnings_are_passed_over_and_others_are_not() {
     revision[jfif + 5] = 2;
     for harmless in [&stray, &revision] {
         let mut decoder = Decoder::new().unwrap();
+        let problem = decoder
+            .decode(harmless, |size| Ok::<_, String>(vec![0; pixel_nbytes(size, 3)]))
+            .err();
+        assert_eq!(problem, None);
         assert!(decoded(&mut decoder, harmless) == pixels);
         assert!(decoded(&mut decoder, &jpeg[..jpeg.len() / 2]).is_none(), "strict again");
     }

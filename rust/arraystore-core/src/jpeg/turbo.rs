@@ -328,9 +328,9 @@ impl Decoder {
         self.handle.set(sys::TJPARAM_TJPARAM_STOPONWARNING, 0)?;
         let code = function(handle);
         let problem = self.problem();
-        self.handle.set(sys::TJPARAM_TJPARAM_STOPONWARNING, 1)?;
-        // SAFETY: the handle is live.
+        // SAFETY: the handle is live. Asked at once: any other call forgets the warning.
         let warned = unsafe { sys::tj3GetErrorCode(handle) } == sys::TJERR_TJERR_WARNING.cast_signed();
+        self.handle.set(sys::TJPARAM_TJPARAM_STOPONWARNING, 1)?;
         if code == 0 || (warned && is_harmless(&problem)) {
             return Ok(());
         }
