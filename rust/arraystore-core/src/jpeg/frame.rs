@@ -12,6 +12,8 @@ pub(super) struct Frame {
     pub(super) mcu_height: u32,
     /// Width of an MCU in pixels.
     pub(super) mcu_width: u32,
+    /// Whether restart markers may stand in the scan.
+    pub(super) has_restarts: bool,
 }
 
 /// Tables seen so far: a bit for each of the four quantisation, DC and AC destinations.
@@ -20,6 +22,7 @@ struct Seen {
     quantisation: u8,
     dc: u8,
     ac: u8,
+    has_restarts: bool,
 }
 
 impl Frame {
@@ -38,7 +41,8 @@ impl Frame {
                 0xc4 => seen.huffman(segment),
                 0xdb => seen.quantisation(segment),
                 0xda => return Self::of_scan(frame, segment, &seen),
-                0xe0..=0xef | 0xdd | 0xfe => {}
+                0xdd => seen.has_restarts = true,
+                0xe0..=0xef | 0xfe => {}
                 _ => return None,
             }
             rest = after;
@@ -70,6 +74,7 @@ impl Frame {
         (complete && across > 0 && down > 0).then_some(Self {
             mcu_height: down * 8,
             mcu_width: across * 8,
+            has_restarts: seen.has_restarts,
         })
     }
 }

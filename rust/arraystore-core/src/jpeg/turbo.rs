@@ -1,8 +1,10 @@
 //! libjpeg-turbo through its TurboJPEG API: the only file that calls it.
 //!
-//! What libjpeg-turbo warns of (an early end, a bad Huffman code, stray bytes before a marker) is a problem here, since the
-//! pixels that follow a warning are guesses.
+//! What libjpeg-turbo warns of (an early end, a bad Huffman code) is a problem here, since the pixels that follow a warning
+//! are guesses. Two warnings that do not concern the pixels are passed over: stray bytes before the end marker, and a
+//! revision of JFIF that it does not know.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr::NonNull;
 
@@ -139,6 +141,7 @@ impl Decoder {
         jpeg: &[u8],
         allocate: impl FnOnce(Size) -> Result<M, E>,
     ) -> Result<(Size, M), E> {
+        let jpeg = &*with_known_revision(jpeg);
         let header = self.header(jpeg)?;
         let mut memory = allocate(header.size)?;
         self.pixels(jpeg, header, CropBox::whole(header.size), RGB_CHANNELS, memory.as_mut())?;
@@ -158,6 +161,7 @@ impl Decoder {
         channels: usize,
         choose: impl FnOnce(Size) -> Result<(CropBox, C), E>,
     ) -> Result<(Region<'_>, CropBox, C), E> {
+        let jpeg = &*with_known_revision(jpeg);
         let header = self.header(jpeg)?;
         let (wanted, extra) = choose(header.size)?;
         if !wanted.fits(header.size) {
@@ -210,10 +214,10 @@ impl Decoder {
             self.handle = Handle::new().map_err(|error| error.to_string())?;
         }
         self.clean = frame.is_some();
-        self.call(true, |handle| {
-            // SAFETY: the handle is live; pointer and length are those of a slice, which libjpeg-turbo only reads.
-            unsafe { sys::tj3DecompressHeader(handle, jpeg.as_ptr(), jpeg.len() as sys::size_t) }
-        })?;
+        // SAFETY: the handle is live; pointer and length are those of a slice, which libjpeg-turbo only reads.
+        let code =
+            unsafe { sys::tj3DecompressHeader(self.handle.0.as_ptr(), jpeg.as_ptr(), jpeg.len() as sys::size_t) };
+        self.check(code)?;
         let get = |parameter| self.get(parameter);
         let length = |parameter| u32::try_from(get(parameter)).unwrap_or(0);
         let size = Size {
@@ -250,12 +254,13 @@ impl Decoder {
         out: &mut [u8],
     ) -> Result<(), Problem> {
         self.set_area(header, area)?;
+        let is_plain = header.frame.is_some_and(|frame| !frame.has_restarts);
         if header.four_inks {
             let mut inks = std::mem::take(&mut self.cmyk);
             if inks.len() != out.len() / channels * 4 {
                 inks = zeroed(pixel_nbytes(area.size, 4))?;
             }
-            let outcome = self.decompress(jpeg, area.size, sys::TJPF_TJPF_CMYK, &mut inks);
+            let outcome = self.decompress(jpeg, area.size, is_plain, sys::TJPF_TJPF_CMYK, &mut inks);
             inks_to_rgb(&inks, out, channels);
             self.cmyk = inks;
             return outcome;
@@ -265,7 +270,7 @@ impl Decoder {
         } else {
             sys::TJPF_TJPF_RGB
         };
-        self.decompress(jpeg, area.size, format, out)
+        self.decompress(jpeg, area.size, is_plain, format, out)
     }
 
     fn set_area(&mut self, header: Header, area: CropBox) -> Result<(), Problem> {
@@ -280,13 +285,19 @@ impl Decoder {
                 h: length(area.size.height)?,
             }
         };
-        self.call(false, |handle| {
-            // SAFETY: the handle is live and has read a header; the region is checked by the callee.
-            unsafe { sys::tj3SetCroppingRegion(handle, region) }
-        })
+        // SAFETY: the handle is live and has read a header; the region is checked by the callee.
+        let code = unsafe { sys::tj3SetCroppingRegion(self.handle.0.as_ptr(), region) };
+        self.check(code)
     }
 
-    fn decompress(&mut self, jpeg: &[u8], size: Size, format: sys::TJPF, out: &mut [u8]) -> Result<(), Problem> {
+    fn decompress(
+        &mut self,
+        jpeg: &[u8],
+        size: Size,
+        is_plain: bool,
+        format: sys::TJPF,
+        out: &mut [u8],
+    ) -> Result<(), Problem> {
         let channels = if format == sys::TJPF_TJPF_RGB {
             RGB_CHANNELS
         } else {
@@ -295,13 +306,30 @@ impl Decoder {
         if out.len() != pixel_nbytes(size, channels) {
             return Err(format!("{} bytes of memory for {size} pixels", out.len()));
         }
-        let out = out.as_mut_ptr();
-        self.call(false, |handle| {
+        let handle = self.handle.0.as_ptr();
+        let mut decompress = || {
             // SAFETY: the handle is live; `jpeg` is read only; the callee writes rows of the width of the region that was
             // set (or of the whole image), without padding, as many as it has: `size`, for which `out` has just been
             // checked. The header that is read again here is that of the same bytes.
-            unsafe { sys::tj3Decompress8(handle, jpeg.as_ptr(), jpeg.len() as sys::size_t, out, 0, format) }
-        })
+            unsafe {
+                let (nbytes, out) = (jpeg.len() as sys::size_t, out.as_mut_ptr());
+                sys::tj3Decompress8(handle, jpeg.as_ptr(), nbytes, out, 0, format)
+            }
+        };
+        let outcome = self.check(decompress());
+        match outcome {
+            Err(problem) if is_plain && problem.contains(STRAY_BYTES) => {
+                self.handle.set(sys::TJPARAM_TJPARAM_STOPONWARNING, 0)?;
+                let code = decompress();
+                // SAFETY: the handle is live.
+                let error_code = unsafe { sys::tj3GetErrorCode(handle) };
+                if code == 0 || error_code == sys::TJERR_TJERR_WARNING.cast_signed() {
+                    return Ok(());
+                }
+                Err(self.problem())
+            }
+            outcome => outcome,
+        }
     }
 
     fn get(&self, parameter: sys::TJPARAM) -> c_int {
@@ -309,32 +337,12 @@ impl Decoder {
         unsafe { sys::tj3Get(self.handle.0.as_ptr(), parameter.cast_signed()) }
     }
 
-    /// Calls a function of the library; one that stops at a harmless warning is called again and told to go on.
-    ///
-    /// After reading a header the library is left amid it, so that function wants a new handle.
-    fn call(&mut self, renew: bool, function: impl Fn(sys::tjhandle) -> c_int) -> Result<(), Problem> {
-        if function(self.handle.0.as_ptr()) == 0 {
+    fn check(&mut self, code: c_int) -> Result<(), Problem> {
+        if code == 0 {
             return Ok(());
         }
         self.clean = false;
-        let problem = self.problem();
-        if !is_harmless(&problem) {
-            return Err(problem);
-        }
-        if renew {
-            self.handle = Handle::new().map_err(|error| error.to_string())?;
-        }
-        let handle = self.handle.0.as_ptr();
-        self.handle.set(sys::TJPARAM_TJPARAM_STOPONWARNING, 0)?;
-        let code = function(handle);
-        let problem = self.problem();
-        // SAFETY: the handle is live. Asked at once: any other call forgets the warning.
-        let warned = unsafe { sys::tj3GetErrorCode(handle) } == sys::TJERR_TJERR_WARNING.cast_signed();
-        self.handle.set(sys::TJPARAM_TJPARAM_STOPONWARNING, 1)?;
-        if code == 0 || (warned && is_harmless(&problem)) {
-            return Ok(());
-        }
-        Err(problem)
+        Err(self.problem())
     }
 
     fn problem(&self) -> Problem {
@@ -344,19 +352,29 @@ impl Decoder {
     }
 }
 
-/// Warnings of libjpeg-turbo that say nothing about the pixels: stray bytes between segments, and a JFIF or Adobe marker of
-/// a version that it does not know. Pillow passes over them as well.
-fn is_harmless(warning: &str) -> bool {
-    warning.contains("extraneous bytes before marker")
-        || warning.contains("unknown JFIF revision")
-        || warning.contains("Unknown Adobe color transform")
+/// The warning of libjpeg-turbo that says nothing about the pixels, of a plain image without restart markers that has begun
+/// to decode: there are stray bytes between its last block and its end marker. Warnings of its blocks come before it.
+const STRAY_BYTES: &str = "extraneous bytes before marker";
+
+/// The same JPEG with a revision of JFIF that libjpeg-turbo knows and does not warn of; it has no effect on the pixels.
+fn with_known_revision(jpeg: &[u8]) -> Cow<'_, [u8]> {
+    const MAJOR: usize = 11;
+    if jpeg.get(6..11) != Some(b"JFIF\0") || jpeg.get(MAJOR).is_none_or(|&major| major == 1) {
+        return Cow::Borrowed(jpeg);
+    }
+    let mut known = jpeg.to_vec();
+    known[MAJOR] = 1;
+    Cow::Owned(known)
 }
 
 /// What to decode so that `wanted` comes out exactly: a margin, then out to the MCU.
 ///
 /// TurboJPEG's own crop treats its border as the border of the image, where fancy upsampling has no neighbour.
 fn area_to_decode(header: Header, wanted: CropBox) -> CropBox {
-    let Some(Frame { mcu_height, mcu_width }) = header.frame else {
+    let Some(Frame {
+        mcu_height, mcu_width, ..
+    }) = header.frame
+    else {
         return CropBox::whole(header.size);
     };
     let span = |start: u32, length: u32, mcu: u32, most: u32| {
