@@ -312,9 +312,9 @@ def need_pyarrow() -> Any:
 def _pandas_values(pandas: Any, stored: StoredColumn) -> Any:
     match stored:
         case CategoricalColumn(codes, categories):
-            return pandas.Categorical.from_codes(codes, pandas.Index(categories.astype(object), dtype=object))
+            # Copied: pandas would write into the column that the store keeps, or fail since it is read-only.
+            return pandas.Categorical.from_codes(codes.copy(), pandas.Index(categories.astype(object), dtype=object))
         case NullableColumn(values, mask):
-            # Copied: pandas would write into the column that the store keeps.
             return pandas.arrays.IntegerArray(values.copy(), mask.copy())
         case _:
             return _values(stored).copy()

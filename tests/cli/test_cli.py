@@ -1,6 +1,7 @@
 """The command line as a user meets it: output, files, exit codes."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,15 @@ def failure(arguments, capsys) -> str:
     assert captured.err.startswith("arraystore: error: ")
     assert "Traceback" not in captured.err
     return captured.err
+
+
+@pytest.mark.parametrize("path", ["columns/split", "columns/split/zarr.json", "columns/split/codes/c/0"])
+def test_a_damaged_column_is_one_line_that_says_what_to_do(store, tmp_path, capsys, path):
+    damaged = Path(shutil.copytree(store, tmp_path / "s.zarr"))
+    shutil.rmtree(damaged / path) if (damaged / path).is_dir() else (damaged / path).write_bytes(b"{")
+    message = failure(["info", damaged], capsys)
+    assert "columns/split" in message
+    assert "arraystore verify" in message
 
 
 @pytest.mark.parametrize("command", COMMANDS)

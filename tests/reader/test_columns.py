@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from arraystore.errors import FormatError, InvalidRequestError, UnknownColumnError
 from arraystore.format.columns import CategoricalColumn, NullableColumn, NumericColumn, StringColumn
-from arraystore.reader.column import Column, check_stored
+from arraystore.reader.column import Column, check_stored, freeze
 from arraystore.reader.columns import Columns
 
 ORDERS = ["Coleoptera", "Diptera", "Hemiptera"]
@@ -115,11 +115,19 @@ def test_isin_takes_any_iterable():
     assert column.isin(value for value in ["Diptera", None]).tolist() == [False, True, False, True]
 
 
-def test_pandas_does_not_write_into_the_store():
-    stored = NumericColumn(np.array([1.0, 2.0]))
-    series = Column("lat", stored).to_pandas()
-    series[0] = 9.0
-    assert stored.values.tolist() == [1.0, 2.0]
+@pytest.mark.parametrize(
+    "stored",
+    [categorical([0, 1]), NumericColumn(np.array([1.0, 2.0])), nullable([1, None]), strings(["a", None])],
+    ids=lambda stored: type(stored).__name__,
+)
+def test_pandas_writes_into_its_own_memory(stored):
+    freeze(stored)
+    column = Column("x", stored)
+    before = column.to_numpy().tolist()
+    series = column.to_pandas()
+    series.iloc[0] = series.iloc[1]
+    assert series.iloc[0] is series.iloc[1] or series.iloc[0] == series.iloc[1]
+    np.testing.assert_array_equal(column.to_numpy().tolist(), before)
 
 
 STORED = {
