@@ -23,7 +23,7 @@ from arraystore.ingestion.plan import Plan, Rows, make_plan
 from arraystore.ingestion.progress import Progress, make_progress
 from arraystore.ingestion.report import IngestReport
 from arraystore.ingestion.troubles import find_troubles, write_troubles
-from arraystore.ingestion.workdir import Job, remove_workdir, work_on
+from arraystore.ingestion.workdir import Job, begin_packing, remove_workdir, work_on
 from arraystore.sources.archive import column, scan_sources
 from arraystore.sources.base import ImageSet, Source
 from arraystore.sources.registry import recognise
@@ -155,6 +155,7 @@ class _Run:
             rows=options["rows"],
             shard_nbytes=options["shard_nbytes"],
         )
+        begin_packing(self.writer)
         counts = self._pack_images(plan, has_table=metadata is not None)
         for name in text_names(metadata):
             self._pack_text(plan, metadata, name)

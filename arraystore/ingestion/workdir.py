@@ -126,9 +126,25 @@ def _prepare(writer: StoreWriter, job: Job, *, overwrite: bool) -> State:
                 f"{writer.path} is unfinished, and was begun otherwise: {'; '.join(_differences(begun, asked))}. "
                 "Restore that and run the same command again, or begin anew with --overwrite"
             )
-    _clear(writer)
+    if writer.is_finished():
+        # To be replaced, once it is certain that there is something to replace it with.
+        _clear_workdir(writer)
+    else:
+        _clear(writer)
     write_durably(writer.work_directory / _PLAN, json.dumps(asked, indent=1).encode())
     return "new"
+
+
+def begin_packing(writer: StoreWriter) -> None:
+    """Remove the finished store that is to be replaced; called when sources and table have been read and agree."""
+    if not writer.is_finished():
+        return
+    plan = writer.work_directory / _PLAN
+    content = plan.read_bytes()
+    # Without a plan, a removal that is cut short is taken up again.
+    plan.unlink()
+    writer.clear()
+    write_durably(plan, content)
 
 
 def _has_packed(writer: StoreWriter) -> bool:
@@ -174,15 +190,23 @@ def _differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str
 
 
 def _clear(writer: StoreWriter) -> None:
-    # Without a plan, a removal that is cut short is taken up again.
+    # As above.
     (writer.work_directory / _PLAN).unlink(missing_ok=True)
     writer.clear()
+    _clear_workdir(writer)
+
+
+def _clear_workdir(writer: StoreWriter) -> None:
+    (writer.work_directory / _PLAN).unlink(missing_ok=True)
     _remove_all(path for path in writer.work_directory.iterdir() if path.name != LOCK)
 
 
 def _leave_nothing(writer: StoreWriter, *, with_directory: bool) -> None:
     """Remove what a failed work has left, if nothing of it is worth to be taken up again."""
-    if writer.is_finished() or _has_packed(writer):
+    if writer.is_finished():
+        remove_workdir(writer)
+        return
+    if _has_packed(writer):
         return
     _clear(writer)
     remove_workdir(writer)

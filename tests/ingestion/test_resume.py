@@ -265,3 +265,14 @@ def test_disk_that_refuses_a_shard_is_an_error_and_the_rest_follows(package, tmp
     assert not list(path.rglob("*.partial"))
     assert arraystore.ingest(package.sources(), path, shard_nbytes=131_072).images == 45
     assert arraystore.verify(path).ok
+
+
+def test_store_that_is_to_be_replaced_stays_until_there_is_something_to_replace_it_with(package, tmp_path):
+    path, table = tmp_path / "s.zarr", tmp_path / "table.csv"
+    table.write_bytes(package.metadata.read_bytes())
+    arraystore.ingest(package.sources(), path, metadata=table, progress=False)
+    table.write_text(table.read_text() + "one,cell,too,few\n")
+    with pytest.raises(arraystore.errors.SourceError, match="table.csv"):
+        arraystore.ingest(package.sources(), path, metadata=table, overwrite=True, progress=False)
+    assert not arraystore.verify(path, progress=False).problems
+    assert not (path / ".ingest").exists()
