@@ -147,7 +147,7 @@ def test_a_frame_has_the_types_of_its_columns(columns):
     frame = columns.to_pandas()
     assert frame.index.tolist() == ["A", "B", "C"]
     assert frame.index.name == "processid"
-    assert [str(dtype) for dtype in frame.dtypes] == ["category", "float64", "Int64", "object"]
+    assert [str(dtype) for dtype in frame.dtypes] == ["category", "float64", "Int64", str(pd.Series(["text"]).dtype)]
     assert columns.to_pandas(["place"]).columns.tolist() == ["place"]
 
 
