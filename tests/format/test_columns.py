@@ -42,7 +42,7 @@ FRAME = pd.DataFrame(
         "coord-lat": [1.5, np.nan, -3.0],
         "inferred_ranks": np.array([0, 7, 255], np.uint8),
         "index_bioscan_1M_insect": pd.array([None, 5, 0], dtype="Int64"),
-        "sampleid": np.array(["a", "None", ""], dtype=object),
+        "sampleid": ["a", "None", ""],
         "name": pd.array(["a", None, "null"], dtype="string"),
     },
     index=pd.Index(KEYS, name="processid"),
@@ -63,8 +63,9 @@ def store(tmp_path):
 
 
 def test_anndata_reads_the_frame_without_a_warning(store):
-    # Whether the index is of Python objects or of pandas' own strings depends on the version of pandas.
-    pd.testing.assert_frame_equal(read_frame(store), FRAME, check_index_type=False)
+    # Whether plain strings are Python objects or pandas' own depends on the version of pandas.
+    found, expected = (frame.astype({"sampleid": object}) for frame in (read_frame(store), FRAME))
+    pd.testing.assert_frame_equal(found, expected, check_index_type=False)
 
 
 def test_each_column_reads_back_alone(store):
