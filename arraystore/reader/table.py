@@ -13,6 +13,7 @@ from arraystore.reader.indexing import Index, Rows, batch_rows, single_row
 from arraystore.reader.info import Info, make_info
 from arraystore.reader.keys import KeySequence
 from arraystore.reader.labels import LabelOrder, Labels, make_labels
+from arraystore.reader.sampling import sample_rows
 from arraystore.reader.selection import conditions_mask
 
 if TYPE_CHECKING:
@@ -143,6 +144,34 @@ class RecordTable:
         spec = self.handle.spec
         mask = conditions_mask(both, self.columns.__getitem__, n=len(self), splits=spec.splits, dataset=spec.dataset)
         return View(self.handle, self.to_store_rows(np.flatnonzero(mask)))
+
+    def sample(self, n: int, *, seed: int = 0) -> View:
+        """Return some records drawn at random without replacement, as a view.
+
+        Which ones depends on `seed` and on the number of records alone, with any version of NumPy on any machine.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        seed : int, default 0
+            From 0 to ``2**64 - 1``.
+
+        Returns
+        -------
+        View
+            In the order drawn, so that a smaller sample is the beginning of a larger one of the same seed, and
+            ``sample(len(store))`` is a shuffled store.
+
+        Raises
+        ------
+        InvalidRequestError
+            If there are fewer than `n` records, or an argument is no such integer.
+        """
+        # Imported here: a view is a table itself.
+        from arraystore.reader.view import View
+
+        return View(self.handle, self.to_store_rows(sample_rows(n, len(self), seed=seed)))
 
     def labels(self, column: str, *, order: LabelOrder = "sorted") -> Labels:
         """Return the labels of a column as integer codes, for training.
