@@ -117,8 +117,10 @@ class RecordTable:
             a mask, such as ``store.columns["coord-lat"].to_numpy() > 10``, whose order the view then has.
         **conditions
             For each column a value, a list of values, or None for a missing one. A value that does not occur selects
-            nothing. `split` also takes the publisher's meta-splits (``"seen"``, ``"unseen"``, ``"validation"``,
-            ``"all"``) and sums (``"val+test"``).
+            nothing. Or a function, such as ``lambda latitude: latitude > 10``: it is given the values of all records of
+            this store or view, as `Column.to_numpy` does (text as objects, None where it is missing), and returns a
+            boolean for each. `split` also takes the publisher's meta-splits (``"seen"``, ``"unseen"``,
+            ``"validation"``, ``"all"``) and sums (``"val+test"``); no other column does.
 
         Returns
         -------
@@ -130,7 +132,7 @@ class RecordTable:
         UnknownColumnError
             If there is no such column; a `KeyError`.
         InvalidRequestError
-            If a split is unknown, or text is compared with numbers.
+            If a split is unknown, text is compared with numbers, or a function returns no mask of the right length.
         UnknownKeyError, IndexError
             If `where` holds unknown keys, or rows out of range.
         """
