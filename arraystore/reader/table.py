@@ -142,9 +142,13 @@ class RecordTable:
         if where is not None and not isinstance(where, Mapping):
             chosen = View(self.handle, self.to_store_rows(self.rows(where)))
             return chosen.select(conditions) if conditions else chosen
-        both = {**(where or {}), **conditions}
         spec = self.handle.spec
-        mask = conditions_mask(both, self.columns.__getitem__, n=len(self), splits=spec.splits, dataset=spec.dataset)
+        mask = np.ones(len(self), np.bool_)
+        # One after the other: a column that is named in both has to meet both.
+        for each in (where or {}, conditions):
+            mask &= conditions_mask(
+                each, self.columns.__getitem__, n=len(self), splits=spec.splits, dataset=spec.dataset
+            )
         return View(self.handle, self.to_store_rows(np.flatnonzero(mask)))
 
     def sample(self, n: int, *, seed: int = 0) -> View:

@@ -121,6 +121,13 @@ def test_chains_of_any_conditions_are_joined_by_and(store):
         store.select(north, order="Diptera").select(order=lambda _: [True] * 60)
 
 
+def test_a_column_named_in_a_mapping_and_by_keyword_meets_both(store):
+    assert len(store.select({"order": ["Diptera", "Coleoptera"]}, order="Diptera")) == len(
+        store.select(order="Diptera")
+    )
+    assert len(store.select({"order": "Coleoptera"}, order="Diptera")) == 0
+
+
 def test_meta_splits_are_names_in_the_column_of_splits_only(store):
     assert len(store.select(split="all")) == 60
     assert len(store.select(order="all")) == 0
