@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from arraystore.reader.columns import Columns, unknown_column
 from arraystore.reader.handle import Handle
 from arraystore.reader.indexing import Index, Rows, batch_rows, single_row
 from arraystore.reader.info import Info, make_info
+from arraystore.reader.key_file import rows_of_file
 from arraystore.reader.keys import KeySequence
 from arraystore.reader.labels import LabelOrder, Labels, make_labels
 from arraystore.reader.sampling import sample_rows
@@ -107,14 +109,17 @@ class RecordTable:
         place = np.minimum(np.searchsorted(ascending, found), len(order) - 1)
         return np.where(ascending[place] == found, order[place], -1)
 
-    def select(self, where: Mapping[str, object] | Index | None = None, **conditions: object) -> View:
+    def select(
+        self, where: Mapping[str, object] | Index | os.PathLike[str] | None = None, **conditions: object
+    ) -> View:
         """Return the records that meet all conditions, as a view: nothing is copied.
 
         Parameters
         ----------
-        where : mapping, or index, optional
+        where : mapping, index, or pathlib.Path, optional
             Conditions on columns whose names are no Python names, ``{"coord-lat": None}``; or rows, keys, a slice or
-            a mask, such as ``store.columns["coord-lat"].to_numpy() > 10``, whose order the view then has.
+            a mask, such as ``store.columns["coord-lat"].to_numpy() > 10``, whose order the view then has. Or the path
+            of a text file in UTF-8 with a key on each line; empty lines do not count.
         **conditions
             For each column a value, a list of values, or None for a missing one. A value that does not occur selects
             nothing. Or a function, such as ``lambda latitude: latitude > 10``: it is given the values of all records of
@@ -134,13 +139,16 @@ class RecordTable:
         InvalidRequestError
             If a split is unknown, text is compared with numbers, or a function returns no mask of the right length.
         UnknownKeyError, IndexError
-            If `where` holds unknown keys, or rows out of range.
+            If `where` holds unknown keys, or rows out of range. For a file, the message has their lines and number.
+        OSError
+            If a file of keys cannot be read.
         """
         # Imported here: a view is a table itself.
         from arraystore.reader.view import View
 
         if where is not None and not isinstance(where, Mapping):
-            chosen = View(self.handle, self.to_store_rows(self.rows(where)))
+            rows = rows_of_file(where, self.find) if isinstance(where, os.PathLike) else self.rows(where)
+            chosen = View(self.handle, self.to_store_rows(rows))
             return chosen.select(conditions) if conditions else chosen
         spec = self.handle.spec
         mask = np.ones(len(self), np.bool_)
