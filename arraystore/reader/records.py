@@ -1,4 +1,4 @@
-"""Records as images and texts: single ones, batches, boxes and crops."""
+"""Records as images, texts and DNA codes: single ones, batches, boxes and crops."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from arraystore.reader.crops import (
     box_array,
     size_pair,
 )
+from arraystore.reader.dna import DnaForm
 from arraystore.reader.indexing import Index, Many, One, Rows, is_single, single_row
 from arraystore.reader.table import RecordTable
 from arraystore.threads import thread_count
@@ -28,6 +29,9 @@ from arraystore.threads import thread_count
 __all__ = ["Pixels", "Records"]
 
 Pixels = npt.NDArray[np.uint8]
+
+# So many texts are in memory at a time while they are encoded.
+_ENCODED_ROWS = 65_536
 
 
 class Records(RecordTable):
@@ -162,6 +166,56 @@ class Records(RecordTable):
         fetched = self._bytes(self.handle.field(name), rows, verify=verify)
         texts = [self._decode_text(name, row, bytes_) for row, bytes_ in zip(rows, fetched, strict=True)]
         return texts[0] if is_single(index) else texts
+
+    def dna(
+        self,
+        rows: Index,
+        *,
+        length: int = 660,
+        alphabet: str = "ACGTN",
+        field: str | None = None,
+        out: Any = None,
+        verify: bool = True,
+    ) -> Any:
+        """Return DNA as one array of codes, for training.
+
+        Parameters
+        ----------
+        rows : slice, list, array or mask
+            Rows or keys.
+        length : int, default 660
+            Codes of each record, up to ``2**20``. What is longer is cut.
+        alphabet : str, default "ACGTN"
+            The code of a letter is its position here, in lower as in upper case. ASCII, each letter once. Any other
+            letter has the code of ``N``, or 255 if that is not in the alphabet.
+        field : str, optional
+            Name of the text field, such as ``"dna_barcode"``; the only one if not given.
+        out : array of uint8, shape (n, length), optional
+            Writable, to be filled; a new one is made if not given.
+        verify : bool, default True
+            Compare each text with its checksum.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, length)
+            `out` itself, or a new array. After the end of a text, and all along where it is missing, the code is
+            ``len(alphabet)``.
+
+        Raises
+        ------
+        InvalidRequestError
+            If an argument is wrong, there is no such field, or `field` is not given and there are several; nothing is
+            written to `out` then.
+        UnknownKeyError, IndexError, DamagedStoreError
+            As for ``store[...]``. `out` then holds some of the codes.
+        """
+        form, stored = DnaForm(length, alphabet), self.handle.field(self._field_name("text", field))
+        chosen = self._many(rows)
+        array = form.array(len(chosen), out)
+        for start in range(0, len(chosen), _ENCODED_ROWS):
+            part = slice(start, start + _ENCODED_ROWS)
+            form.encode(self._bytes(stored, chosen[part], verify=verify), array[part])
+        return array if out is None else out
 
     def sizes(self, rows: Index = slice(None)) -> npt.NDArray[np.int64]:
         """Return the sizes of images; no pixel is decoded.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from arraystore.errors import InvalidRequestError
 from arraystore.reader.column import Column, Mask
@@ -28,7 +29,8 @@ def conditions_mask(
     Parameters
     ----------
     conditions : mapping of str to object
-        For each column a value, a collection of values, or None for a missing value.
+        For each column a value, a collection of values, None for a missing value, or a function that is given
+        `Column.to_numpy` and returns which rows are meant, as booleans.
     column : callable
         Gives a column by name; raises if there is none.
     n : int
@@ -47,11 +49,14 @@ def conditions_mask(
     KeyError
         If there is no such column.
     InvalidRequestError
-        If a split is unknown, or text is compared with numbers.
+        If a split is unknown, text is compared with numbers, or a function returns anything but a mask of `n` rows.
     """
     mask = np.ones(n, np.bool_)
     for name, condition in conditions.items():
         chosen = column(name)
+        if callable(condition):
+            mask &= _called(name, condition, chosen.to_numpy())
+            continue
         values = _listed(name, condition)
         if name == _SPLIT_COLUMN:
             expanded = expand_splits(values, chosen.categories or (), splits=splits, dataset=dataset)
@@ -111,6 +116,24 @@ def _summands(values: Iterable[object]) -> list[object]:
     for value in values:
         parts += [part.strip() for part in value.split("+")] if isinstance(value, str) else [value]
     return parts
+
+
+def _called(name: str, condition: Callable[..., object], values: npt.NDArray[Any]) -> Mask:
+    """Return the mask that a function makes of the values of a column."""
+    returned = condition(values)
+    expected = f"{name}: the function must return {len(values)} booleans, one for each row"
+    try:
+        mask = np.asarray(returned)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequestError(f"{expected}, found {returned!r:.100}", "no-mask") from error
+    if mask.shape != values.shape:
+        found = f"{returned!r:.100}" if mask.ndim == 0 else f"shape {mask.shape}"
+        raise InvalidRequestError(f"{expected}, found {found}", "no-mask")
+    # An empty list has no type of its own.
+    if mask.dtype.kind != "b" and len(mask):
+        found = "missing values, or objects" if mask.dtype.kind == "O" else str(mask.dtype)
+        raise InvalidRequestError(f"{expected}, found {found}", "no-mask")
+    return mask.astype(np.bool_, copy=False)
 
 
 def _listed(name: str, condition: object) -> list[Any]:

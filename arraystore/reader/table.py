@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arraystore.reader.columns import Columns
+from arraystore.reader.columns import Columns, unknown_column
 from arraystore.reader.handle import Handle
 from arraystore.reader.indexing import Index, Rows, batch_rows, single_row
 from arraystore.reader.info import Info, make_info
+from arraystore.reader.key_file import rows_of_file
 from arraystore.reader.keys import KeySequence
+from arraystore.reader.labels import LabelOrder, Labels, make_labels
+from arraystore.reader.sampling import sample_rows
 from arraystore.reader.selection import conditions_mask
 
 if TYPE_CHECKING:
@@ -105,18 +109,23 @@ class RecordTable:
         place = np.minimum(np.searchsorted(ascending, found), len(order) - 1)
         return np.where(ascending[place] == found, order[place], -1)
 
-    def select(self, where: Mapping[str, object] | Index | None = None, **conditions: object) -> View:
+    def select(
+        self, where: Mapping[str, object] | Index | os.PathLike[str] | None = None, **conditions: object
+    ) -> View:
         """Return the records that meet all conditions, as a view: nothing is copied.
 
         Parameters
         ----------
-        where : mapping, or index, optional
+        where : mapping, index, or pathlib.Path, optional
             Conditions on columns whose names are no Python names, ``{"coord-lat": None}``; or rows, keys, a slice or
-            a mask, such as ``store.columns["coord-lat"].to_numpy() > 10``, whose order the view then has.
+            a mask, such as ``store.columns["coord-lat"].to_numpy() > 10``, whose order the view then has. Or the path
+            of a text file in UTF-8 with a key on each line; empty lines do not count.
         **conditions
             For each column a value, a list of values, or None for a missing one. A value that does not occur selects
-            nothing. `split` also takes the publisher's meta-splits (``"seen"``, ``"unseen"``, ``"validation"``,
-            ``"all"``) and sums (``"val+test"``).
+            nothing. Or a function, such as ``lambda latitude: latitude > 10``: it is given the values of all records of
+            this store or view, as `Column.to_numpy` does (text as objects, None where it is missing), and returns a
+            boolean for each. `split` also takes the publisher's meta-splits (``"seen"``, ``"unseen"``,
+            ``"validation"``, ``"all"``) and sums (``"val+test"``); no other column does.
 
         Returns
         -------
@@ -128,20 +137,89 @@ class RecordTable:
         UnknownColumnError
             If there is no such column; a `KeyError`.
         InvalidRequestError
-            If a split is unknown, or text is compared with numbers.
+            If a split is unknown, text is compared with numbers, or a function returns no mask of the right length.
         UnknownKeyError, IndexError
-            If `where` holds unknown keys, or rows out of range.
+            If `where` holds unknown keys, or rows out of range. For a file, the message has their lines and number.
+        OSError
+            If a file of keys cannot be read.
         """
         # Imported here: a view is a table itself.
         from arraystore.reader.view import View
 
         if where is not None and not isinstance(where, Mapping):
-            chosen = View(self.handle, self.to_store_rows(self.rows(where)))
+            rows = rows_of_file(where, self.find) if isinstance(where, os.PathLike) else self.rows(where)
+            chosen = View(self.handle, self.to_store_rows(rows))
             return chosen.select(conditions) if conditions else chosen
-        both = {**(where or {}), **conditions}
         spec = self.handle.spec
-        mask = conditions_mask(both, self.columns.__getitem__, n=len(self), splits=spec.splits, dataset=spec.dataset)
+        mask = np.ones(len(self), np.bool_)
+        # One after the other: a column that is named in both has to meet both.
+        for each in (where or {}, conditions):
+            mask &= conditions_mask(
+                each, self.columns.__getitem__, n=len(self), splits=spec.splits, dataset=spec.dataset
+            )
         return View(self.handle, self.to_store_rows(np.flatnonzero(mask)))
+
+    def sample(self, n: int, *, seed: int = 0) -> View:
+        """Return some records drawn at random without replacement, as a view.
+
+        Which ones depends on `seed` and on the number of records alone, with any version of NumPy on any machine.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        seed : int, default 0
+            From 0 to ``2**64 - 1``.
+
+        Returns
+        -------
+        View
+            In the order drawn, so that a smaller sample is the beginning of a larger one of the same seed, and
+            ``sample(len(store))`` is a shuffled store.
+
+        Raises
+        ------
+        InvalidRequestError
+            If there are fewer than `n` records, or an argument is no such integer.
+        """
+        # Imported here: a view is a table itself.
+        from arraystore.reader.view import View
+
+        return View(self.handle, self.to_store_rows(sample_rows(n, len(self), seed=seed)))
+
+    def labels(self, column: str, *, order: LabelOrder = "sorted") -> Labels:
+        """Return the labels of a column as integer codes, for training.
+
+        A label has the same code in every view, since the codes are fixed over all records of the store. They are those
+        of the publisher's table if all its rows were ingested (``rows="all"``): images without a row come after the
+        rows, and have labels only of what their path says (``split``, ``chunk``), so that they change no others.
+
+        Parameters
+        ----------
+        column : str
+            A categorical one, such as ``"species"``.
+        order : {"sorted", "pandas<3"}
+            - ``"sorted"``: by code point, as ``pandas.read_csv(dtype="category")`` numbers them since pandas 3.
+            - ``"pandas<3"``: as it did before with tables of 16 to 31 columns: in blocks of 32,768 rows, of which each
+              appends the labels that are new, sorted. For codes that were published or trained with.
+
+        Returns
+        -------
+        Labels
+            ``codes``, one for each record of this store or view, -1 for a missing label, in the integer type that
+            pandas would take; and ``names``, a list of all labels, so that ``names[code]`` is the label.
+
+        Raises
+        ------
+        UnknownColumnError
+            If there is no such column; a `KeyError`.
+        InvalidRequestError
+            If it is not categorical, or `order` is unknown.
+        """
+        if column not in self.handle.layout.column_names:
+            raise unknown_column(column, self.handle.layout.column_names)
+        labels = make_labels(column, self.handle.column(column), order=order)
+        return labels if self._store_rows is None else Labels(labels.codes[self._store_rows], labels.names)
 
     def info(self) -> Info:
         """Return package, fields, counts by split and status, and sizes, as one printable record."""

@@ -1,6 +1,7 @@
 """Conditions are NumPy masks; split names are those of the publisher."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,3 +85,55 @@ def test_a_condition_that_can_never_hold_is_refused(condition):
 def test_a_value_that_does_not_occur_selects_nothing():
     assert not mask_of([0, 1], [1, 2], {"value": 7}).any()
     assert not mask_of([0, 1], [1, 2], {"value": []}).any()
+
+
+@given(st.lists(st.tuples(st.integers(-1, 4), st.integers(0, 3)), max_size=30), st.integers(-1, 4))
+def test_a_function_makes_a_mask_of_the_values(records, least):
+    splits, values = [split for split, _ in records], [value for _, value in records]
+    expected = np.isin(splits, [2, 3]) & (np.array(values, float) > least)
+    conditions = {
+        "value": lambda values: values > least,
+        "split": lambda names: [name is not None and name in ("train", "val") for name in names],
+    }
+    np.testing.assert_array_equal(mask_of(splits, values, conditions), expected)
+
+
+def test_a_function_is_given_what_to_numpy_gives():
+    given = []
+    mask_of([0, -1], [1, 2], {"split": lambda names: given.append(names) or names == "pretrain"})
+    assert given[0].tolist() == ["pretrain", None]
+    assert isinstance(given[0], np.ndarray)
+    # The name of a meta-split is nothing to a function.
+    assert mask_of([0, 2], [1, 2], {"split": lambda names: names == "seen"}).tolist() == [False, False]
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Series, lambda mask: pd.array(mask, "boolean")])
+def test_a_function_may_return_any_booleans(kind):
+    assert mask_of([0, 1], [1, 2], {"value": lambda _: kind([False, True])}).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("returned", "found"),
+    [
+        (True, "found True"),
+        (None, "found None"),
+        ("yes", "found 'yes'"),
+        ([True], r"found shape \(1,\)"),
+        ([[True], [False]], r"found shape \(2, 1\)"),
+        ([[True, False], [True]], r"found \[\[True"),
+        ([0, 1], "found int64"),
+        ([1.0, np.nan], "found float64"),
+        ([True, None], "found missing values, or objects"),
+        (pd.array([True, None], "boolean"), "found missing values, or objects"),
+        ({1, 2}, r"found \{1, 2\}"),
+    ],
+)
+def test_a_function_that_makes_no_mask_is_told(returned, found):
+    with pytest.raises(InvalidRequestError, match=f"value: the function must return 2 booleans.*, {found}") as it:
+        mask_of([0, 1], [1, 2], {"value": lambda _: returned})
+    assert it.value.code == "no-mask"
+
+
+def test_an_error_of_a_function_is_its_own():
+    with pytest.raises(ZeroDivisionError):
+        mask_of([0], [1], {"value": lambda _: 1 // 0})

@@ -105,6 +105,35 @@ def test_where_takes_conditions_rows_keys_and_masks(store):
     assert store.select(order="Odonata")[:] == []
 
 
+def test_chains_of_any_conditions_are_joined_by_and(store):
+    latitude = store.columns["coord-lat"].to_numpy()
+    expected = np.flatnonzero((latitude > 10) & (store.columns["order"] == "Diptera"))
+    north = {"coord-lat": lambda values: values > 10}
+    assert len(expected) > 1
+    for view in (
+        store.select(north).select(order="Diptera"),
+        store.select(order="Diptera").select(north),
+        store.select(north, order="Diptera"),
+        store.select(order=lambda names: names == "Diptera").select(north),
+    ):
+        np.testing.assert_array_equal(view.store_rows, expected)
+    with pytest.raises(InvalidRequestError, match=f"must return {len(expected)} booleans"):
+        store.select(north, order="Diptera").select(order=lambda _: [True] * 60)
+
+
+def test_a_column_named_in_a_mapping_and_by_keyword_meets_both(store):
+    assert len(store.select({"order": ["Diptera", "Coleoptera"]}, order="Diptera")) == len(
+        store.select(order="Diptera")
+    )
+    assert len(store.select({"order": "Coleoptera"}, order="Diptera")) == 0
+
+
+def test_meta_splits_are_names_in_the_column_of_splits_only(store):
+    assert len(store.select(split="all")) == 60
+    assert len(store.select(order="all")) == 0
+    assert len(store.select(country="seen")) == 0
+
+
 def test_a_wrong_split_is_named(store):
     with pytest.raises(InvalidRequestError, match="no split 'valid'"):
         store.select(split="valid")

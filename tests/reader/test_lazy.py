@@ -1,0 +1,62 @@
+"""Nothing is read or imported before it is asked for: a worker that reads images never loads a column."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import arraystore
+
+GUESTS = ("zarr", "anndata", "numcodecs", "h5py", "pandas", "pyarrow", "torch")
+
+READ_IMAGES = """
+import sys
+import arraystore
+
+store = arraystore.open(sys.argv[1])
+rows = (store.status == 0).nonzero()[0].tolist()
+key = store.keys[rows[0]]
+store[key], store[rows[:3]], store.jpeg(rows[:3]), store.text(rows[:3]), store.dna(rows[:3]), store.sizes()
+view = store.select(rows).sample(4, seed=1)
+view.crops(slice(None), 32, seed=2, epoch=3), view[0], view.keys[0]
+print(*sorted({kind for kind, _ in store.handle._made}))
+print(*(name for name in GUESTS if name in sys.modules))
+"""
+
+
+def test_reading_images_loads_no_column_and_no_guest(store_path):
+    code = f"GUESTS = {GUESTS!r}\n{READ_IMAGES}"
+    command = [sys.executable, "-c", code, str(store_path)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    kinds, guests = run.stdout.split("\n")[:2]
+    assert kinds == "field keys status"
+    assert guests == ""
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda store: store.labels("order"),
+        lambda store: store.select(order="Diptera"),
+        lambda store: store.select(order=lambda names: names == "Diptera"),
+        lambda store: store.columns["order"].value_counts(),
+    ],
+)
+def test_only_the_column_that_is_named_is_loaded(store_path, use):
+    with arraystore.open(store_path) as store:
+        use(store)
+        assert [made for made in store.handle._made if made[0] == "column"] == [("column", "order")]
+
+
+def test_a_column_is_loaded_once_for_a_store_and_its_views(store_path, monkeypatch):
+    with arraystore.open(store_path) as store:
+        read, layout = [], type(store.handle.layout)
+        before = layout.read_column
+        monkeypatch.setattr(layout, "read_column", lambda self, name: read.append(name) or before(self, name))
+        view = store.select(split="train").sample(3)
+        for each in (store, view):
+            each.labels("order")
+            np.asarray(each.columns["order"])
+            each.select(order="Diptera")
+        assert read == ["split", "order"]
