@@ -1,7 +1,6 @@
 """Codes of labels are those of pandas, and the same in every view."""
 
 import io
-import time
 
 import numpy as np
 import pandas as pd
@@ -103,14 +102,6 @@ def test_images_without_a_row_change_no_code(store, package):
     theirs = pd.read_csv(package.metadata, dtype="category", keep_default_na=False, na_values=[""])["order"]
     assert labels.names == theirs.cat.categories.tolist()
     np.testing.assert_array_equal(labels.codes, [*theirs.cat.codes, -1, -1, -1])
-
-
-def test_five_million_rows_take_no_time():
-    random = np.random.default_rng(0)
-    stored = categorical(random.integers(-1, 22_622, 5_000_000), [f"Species {number}" for number in range(22_622)])
-    start = time.perf_counter()
-    make_labels("species", stored, order="pandas<3")
-    assert time.perf_counter() - start < 1.0
 
 
 @pytest.mark.parametrize("stored", [NumericColumn(np.zeros(1)), StringColumn(np.array(["a"], object))])
