@@ -16,6 +16,7 @@ import numpy.typing as npt
 from arraystore.errors import SourceError
 from arraystore.sources.archive import column
 from arraystore.sources.base import ImageSet, PathLabels, Skipped
+from arraystore.sources.image_files import is_image_file, is_image_path, is_junk_file
 from arraystore.sources.tables import MetadataTable, TableColumn, TableDialect
 
 if TYPE_CHECKING:
@@ -56,7 +57,6 @@ COLUMNS: tuple[TableColumn, ...] = (
 # Characters of the MD5 of the processid that name the chunk directory; the other splits have none.
 _CHUNK_LENGTHS: Mapping[str, int] = {"pretrain": 2, "train": 1, "other_heldout": 1}
 _CHUNK = re.compile(r"[0-9a-f]{1,2}\Z")
-_IMAGE_SUFFIXES = (".jpg", ".jpeg")
 _TABLE = Path("metadata/csv/BIOSCAN_5M_Insect_Dataset_metadata.csv")
 _CHECKED_CHUNKS = 1_000
 
@@ -155,7 +155,7 @@ class Bioscan5M:
         """
         wanted = None if package is None else _package_named(package)
         directory = column(members.directory, np.uint32)
-        is_junk, is_image = _junk(members), _has_image_suffix(members)
+        is_junk, is_image = is_junk_file(members), is_image_file(members)
         candidates = np.flatnonzero(is_image & ~is_junk)
         places = [place_of(name) for name in members.directories]
         found = _count_packages(places, directory[candidates])
@@ -227,30 +227,6 @@ def _package_named(package: str) -> str:
     return PACKAGE_SPELLINGS[package]
 
 
-def _junk(members: Members) -> npt.NDArray[np.bool_]:
-    in_macosx = np.array(["__MACOSX" in name.split("/") for name in members.directories], bool)
-    is_hidden = column(members.hidden, np.uint8).astype(bool)
-    return is_hidden | in_macosx[column(members.directory, np.uint32)] if len(is_hidden) else is_hidden
-
-
-def is_image_path(path: str) -> bool:
-    """Tell whether a file would be an image of the package by its name: no junk of a file manager, and a JPEG.
-
-    Examples
-    --------
-    >>> is_image_path("a.zip/train/0/X-1.JPG"), is_image_path("a.zip/__MACOSX/train/0/._X-1.jpg")
-    (True, False)
-    """
-    *folders, name = path.split("/")
-    return name.lower().endswith(_IMAGE_SUFFIXES) and not name.startswith(".") and "__MACOSX" not in folders
-
-
-def _has_image_suffix(members: Members) -> npt.NDArray[np.bool_]:
-    is_image = np.array([suffix.lower() in _IMAGE_SUFFIXES for suffix in members.suffixes], bool)
-    suffix = column(members.suffix, np.uint32)
-    return is_image[suffix] if len(suffix) else np.zeros(0, bool)
-
-
 def _count_packages(places: Sequence[Place], directory: npt.NDArray[np.uint32]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for place, count in zip(places, np.bincount(directory, minlength=len(places)).tolist(), strict=True):
@@ -275,7 +251,7 @@ def _nothing_found(members: Members, package: str | None, found: Mapping[str, in
         return problem + "; there are images of " + ", ".join(sorted(found))
     if any(path.lower().endswith(".zip") for path, _ in members.skipped):
         return problem + "; there are zip archives in the folder: name them instead of it"
-    if package is None and _has_image_suffix(members).any():
+    if package is None and is_image_file(members).any():
         expected = "images/{package}/{split}/[{chunk}/]"
         return f"{problem}; no directory is like {expected}, so say with --package what the images are"
     return problem
