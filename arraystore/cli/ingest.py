@@ -59,7 +59,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         metavar="COLUMN",
         help="column of the table that names the images of a folder (default: key, file, ...)",
     )
-    add("--package", metavar="NAME", help="original_full, cropped, original_256 or cropped_256; told from the paths")
+    add("--package", metavar="NAME", help="such as cropped_256 or original_full; told from the paths")
     add(
         "--check",
         choices=("header", "pixels"),

@@ -59,8 +59,9 @@ def ingest(
         A folder of images, at any level of the published tree, or one or several zip archives of it.
     store : path-like
         Directory to make, such as `cropped_256.zarr`.
-    package : {"original_full", "cropped", "original_256", "cropped_256"}, optional
-        Which package of a publisher the images are of. Needed only if the paths name several.
+    package : str, optional
+        Which package of a publisher the images are of, such as `cropped_256` or `original_full`. Needed only if the
+        paths name several, or none.
     metadata : path-like, optional
         The metadata table, CSV or TSV. Looked for in its published place beside the images if not given; without any,
         the only columns are those that the paths tell.
