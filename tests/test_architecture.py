@@ -86,7 +86,11 @@ def test_containers_stay_behind_their_protocol(path):
 def test_layouts_of_publishers_stay_behind_their_registry(path):
     if part(dotted(path)) == "sources":
         return
-    wrong = [f"line {line}: {module}" for line, module in imports(path) if "sources.bioscan" in module]
+    wrong = [
+        f"line {line}: {module}"
+        for line, module in imports(path)
+        if "sources.bioscan" in module or "sources.folder" in module
+    ]
     assert wrong == []
 
 

@@ -50,7 +50,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("source", metavar="SRC", nargs="?", help="folder or zip of a BIOSCAN-5M image package")
+    parser.add_argument("source", metavar="SRC", nargs="?", help="folder or zip of images")
     parser.add_argument("--out", metavar="DIR", default=".", help="where to write (default: here)")
     return parser
 

@@ -26,6 +26,7 @@ examples:
   arraystore ingest bioscan5m/images/cropped_256 -o cropped_256.zarr
   arraystore ingest BIOSCAN_5M_cropped_256_*.zip -o cropped_256.zarr \\
       --metadata BIOSCAN_5M_Insect_Dataset_metadata.csv
+  arraystore ingest photos/ -o photos.zarr --metadata photos.csv --key file
   arraystore ingest BIOSCAN_5M_cropped_256_train.zip -o train.zarr --rows images --check pixels
 """
 
@@ -45,15 +46,20 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "ingest",
         help="make a store from folders or zips of images",
-        description="Makes a store of a BIOSCAN-5M image package and its metadata table, with every byte kept.",
+        description="Makes a store of a published image package, or of any folder of JPEGs, with every byte kept.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("sources", metavar="SRC", nargs="+", help="folder of images (any level of the published tree), or zip archives")
     add("-o", "--output", metavar="STORE", required=True, help="directory to make, such as cropped_256.zarr")
-    add("--metadata", metavar="CSV", help="metadata table; looked for in its published place beside the images")
-    add("--package", metavar="NAME", help="original_full, cropped, original_256 or cropped_256; told from the paths")
+    add("--metadata", metavar="TABLE", help="CSV or TSV; looked for in its published place beside the images")
+    add(
+        "--key",
+        metavar="COLUMN",
+        help="column of the table that names the images of a folder (default: key, file, ...)",
+    )
+    add("--package", metavar="NAME", help="such as cropped_256 or original_full; told from the paths")
     add(
         "--check",
         choices=("header", "pixels"),
@@ -91,6 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.output,
         package=arguments.package,
         metadata=arguments.metadata,
+        key=arguments.key,
         check=arguments.check,
         rows=arguments.rows,
         workers=arguments.workers,

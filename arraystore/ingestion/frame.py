@@ -15,8 +15,8 @@ from arraystore.format.columns import (
     WritableColumn,
     categorical,
 )
-from arraystore.ingestion.plan import Plan, concatenate
-from arraystore.sources.archive import column
+from arraystore.ingestion.plan import Plan
+from arraystore.sources.archive import column, concatenate
 from arraystore.sources.base import ImageSet
 from arraystore.sources.tables import MetadataTable, TableColumn
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from arraystore.errors import DuplicateKeyError, SourceError
 from arraystore.format.layout import DEFAULT_SHARD_NBYTES, Placement, place_records
-from arraystore.sources.archive import column
+from arraystore.sources.archive import column, concatenate
 from arraystore.sources.base import ImageSet
 from arraystore.sources.tables import MetadataTable
 
@@ -143,7 +143,7 @@ def _distinct_images(images: ImageSet, keys: Strings) -> tuple[Indices, Indices]
         if nbytes[kept] != nbytes[other] or _bytes(images, kept) != _bytes(images, other):
             raise DuplicateKeyError(
                 f"two different images have the key {keys[kept]!r}: {images.path(kept)} and {images.path(other)}; "
-                "ingest packages one at a time, and remove one of the two if they are of the same package"
+                "ingest their folders or packages one at a time, or remove one of the two if both are of the same"
             )
     return np.delete(np.arange(len(images)), pairs[:, 1]), pairs
 
@@ -223,22 +223,3 @@ def _record_keys(table_keys: Strings | None, table_row: Indices, extra: Strings)
     if table_keys is None:
         return extra
     return concatenate(_take(table_keys, table_row[table_row >= 0]), extra)
-
-
-def concatenate(one: Strings, other: Strings) -> Strings:
-    """Join two lists of strings.
-
-    Parameters
-    ----------
-    one, other : Strings
-        The strings.
-
-    Returns
-    -------
-    Strings
-    """
-    from arraystore import _core
-
-    offsets, more = column(one.offsets, np.uint64), column(other.offsets, np.uint64)
-    data = np.concatenate([column(one.data, np.uint8), column(other.data, np.uint8)])
-    return _core.Strings(data, np.concatenate([offsets, more[1:] + offsets[-1]]))

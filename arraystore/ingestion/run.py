@@ -40,6 +40,7 @@ def ingest(
     *,
     package: str | None = None,
     metadata: PathLike | None = None,
+    key: str | None = None,
     check: Check = "header",
     rows: Rows = "all",
     workers: int | None = None,
@@ -58,11 +59,15 @@ def ingest(
         A folder of images, at any level of the published tree, or one or several zip archives of it.
     store : path-like
         Directory to make, such as `cropped_256.zarr`.
-    package : {"original_full", "cropped", "original_256", "cropped_256"}, optional
-        Which package the images are of. Needed only if the paths name several, or none.
+    package : str, optional
+        Which package of a publisher the images are of, such as `cropped_256` or `original_full`. Needed only if the
+        paths name several, or none.
     metadata : path-like, optional
-        The metadata CSV. Looked for in its published place beside the images if not given; without any, the only
-        columns are `split` and `chunk`, from the paths.
+        The metadata table, CSV or TSV. Looked for in its published place beside the images if not given; without any,
+        the only columns are those that the paths tell.
+    key : str, optional
+        Column of the table that names the images, for folders of no known publisher. Without it, the first of `key`,
+        `processid`, `image_file`, `file`, `filename` and `name` that the table has.
     check : {"header", "pixels"}, default "header"
         Whether each image is checked by its markers (and that its scan is not cut short), or decoded as a whole. A bad
         image is kept as it is, with a status.
@@ -113,10 +118,14 @@ def ingest(
     shown = make_progress(progress)
     with shown.phase("scan", unit="files") as advance:
         members = scan_sources(paths, progress=advance)
-    publisher = recognise(members)
+    publisher = recognise(members, package=package)
     images = publisher.images(members, package=package)
     table = Path(metadata) if metadata is not None else publisher.find_table(paths)
+    if key is not None and table is None:
+        raise InvalidRequestError(f"key {key!r} is a column of a table: name the table with --metadata")
     options = {"package": images.package, "rows": rows, "check": check, "shard_nbytes": shard_nbytes}
+    if key is not None:
+        options["key"] = key
     job = Job(
         tuple(path.name for path in paths),
         members.fingerprint(images.indices),
@@ -125,6 +134,8 @@ def ingest(
     )
     with work_on(writer, job, overwrite=overwrite) as state:
         if state != "complete":
+            if table is not None:
+                publisher = publisher.for_table(table, key=key)
             _Run(publisher, images, table, job, Packing(writer, job.fingerprint, threads), shown).all_steps()
     return _report(writer.path, state=state, seconds=time.perf_counter() - start, metadata=table)
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from arraystore.errors import SourceError
 
 if TYPE_CHECKING:
-    from arraystore._core import Buffer, Members
+    from arraystore._core import Buffer, Members, Strings
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -66,3 +66,22 @@ def scan_sources(
     if not paths:
         raise SourceError("no source given: name a folder of images, or one or several zip archives")
     return _core.scan([str(Path(path).absolute()) for path in paths], progress=progress)
+
+
+def concatenate(one: Strings, other: Strings) -> Strings:
+    """Join two lists of strings.
+
+    Parameters
+    ----------
+    one, other : Strings
+        The strings.
+
+    Returns
+    -------
+    Strings
+    """
+    from arraystore import _core
+
+    offsets, more = column(one.offsets, np.uint64), column(other.offsets, np.uint64)
+    data = np.concatenate([column(one.data, np.uint8), column(other.data, np.uint8)])
+    return _core.Strings(data, np.concatenate([offsets, more[1:] + offsets[-1]]))

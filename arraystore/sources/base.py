@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from arraystore.errors import InvalidRequestError
 from arraystore.sources.archive import column
 
 if TYPE_CHECKING:
@@ -106,6 +107,27 @@ class ImageSet:
                     yield group.reason, self.members.path(index)
 
 
+def check_published_key(source: Source, key: str | None) -> None:
+    """Refuse another key column than that of the publisher.
+
+    Parameters
+    ----------
+    source : Source
+        Whose tables have one key.
+    key : str or None
+        The column that was asked for.
+
+    Raises
+    ------
+    InvalidRequestError
+        If it is not the publisher's.
+    """
+    if key not in (None, source.key):
+        raise InvalidRequestError(
+            f"key {key!r}: the images of {source.dataset} are known by their {source.key}; leave the key out"
+        )
+
+
 class Source(Protocol):
     """A publisher's layout of files: the seam at which further data sets are added."""
 
@@ -134,6 +156,9 @@ class Source(Protocol):
 
     def images(self, members: Members, *, package: str | None = None) -> ImageSet:
         """Tell the images among all files, all of one package."""
+
+    def for_table(self, path: Path, *, key: str | None = None) -> Source:
+        """Return this source as it reads one table: itself, if all its tables are of one kind."""
 
     def image_keys(self, images: ImageSet, table: MetadataTable | None) -> Strings:
         """Return the key of each image: the name of its file, or what the table has for that name."""

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from arraystore.errors import SourceError
 from arraystore.sources.archive import column
-from arraystore.sources.base import ImageSet, PathLabels, Skipped
+from arraystore.sources.base import ImageSet, PathLabels, Skipped, Source, check_published_key
+from arraystore.sources.image_files import is_image_file, is_image_path, is_junk_file
 from arraystore.sources.tables import MetadataTable, TableColumn, TableDialect
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ COLUMNS: tuple[TableColumn, ...] = (
 # Characters of the MD5 of the processid that name the chunk directory; the other splits have none.
 _CHUNK_LENGTHS: Mapping[str, int] = {"pretrain": 2, "train": 1, "other_heldout": 1}
 _CHUNK = re.compile(r"[0-9a-f]{1,2}\Z")
-_IMAGE_SUFFIXES = (".jpg", ".jpeg")
+_PROCESSID = re.compile(r"[A-Z]+[0-9]+-[0-9]{2}\Z")
 _TABLE = Path("metadata/csv/BIOSCAN_5M_Insect_Dataset_metadata.csv")
 _CHECKED_CHUNKS = 1_000
 
@@ -122,6 +123,9 @@ class Bioscan5M:
     def recognises(self, members: Members) -> bool:
         """Tell whether any directory is named as the publisher names them.
 
+        A split such as `train` or `val` is also a name for folders of anybody; without a package above it, the files
+        must be called after processids.
+
         Parameters
         ----------
         members : Members
@@ -131,8 +135,14 @@ class Bioscan5M:
         -------
         bool
         """
-        places = map(place_of, members.directories)
-        return any(place.package is not None or place.split is not None for place in places)
+        places = [place_of(name) for name in members.directories]
+        if any(map(_names_package, members.directories, places)):
+            return True
+        has_split = np.array([place.split is not None for place in places], bool)
+        images = np.flatnonzero(is_image_file(members) & ~is_junk_file(members))
+        in_split = images[has_split[column(members.directory, np.uint32)[images]]] if len(images) else images
+        stems = members.stems.take(in_split[:_CHECKED_CHUNKS].astype(np.uint64)).to_list()
+        return any(_PROCESSID.match(stem) for stem in stems)
 
     def images(self, members: Members, *, package: str | None = None) -> ImageSet:
         """Tell the images of one package among all files.
@@ -155,7 +165,7 @@ class Bioscan5M:
         """
         wanted = None if package is None else _package_named(package)
         directory = column(members.directory, np.uint32)
-        is_junk, is_image = _junk(members), _has_image_suffix(members)
+        is_junk, is_image = is_junk_file(members), is_image_file(members)
         candidates = np.flatnonzero(is_image & ~is_junk)
         places = [place_of(name) for name in members.directories]
         found = _count_packages(places, directory[candidates])
@@ -183,6 +193,28 @@ class Bioscan5M:
         )
         _check_chunks(images)
         return images
+
+    def for_table(self, path: Path, *, key: str | None = None) -> Source:  # noqa: ARG002 (of the protocol)
+        """Return this source: its table is published with one key, and columns of known kinds.
+
+        Parameters
+        ----------
+        path : Path
+            The table.
+        key : str, optional
+            Only its own key.
+
+        Returns
+        -------
+        Bioscan5M
+
+        Raises
+        ------
+        InvalidRequestError
+            If another key is asked for.
+        """
+        check_published_key(self, key)
+        return self
 
     def image_keys(self, images: ImageSet, table: MetadataTable | None) -> Strings:  # noqa: ARG002 (of the protocol)
         """Return the key of each image: its file is called after the processid.
@@ -221,34 +253,17 @@ class Bioscan5M:
         return None
 
 
+def _names_package(directory: str, place: Place) -> bool:
+    # `cropped` alone is also a word of everybody.
+    if place.package is None or place.split is not None or "bioscan" in directory.lower():
+        return place.package is not None
+    return any(part in PACKAGE_SPELLINGS and part != "cropped" for part in directory.split("/"))
+
+
 def _package_named(package: str) -> str:
     if package not in PACKAGE_SPELLINGS:
         raise SourceError(f"package {package!r} is unknown: expected one of {', '.join(PACKAGES)}", "unknown-package")
     return PACKAGE_SPELLINGS[package]
-
-
-def _junk(members: Members) -> npt.NDArray[np.bool_]:
-    in_macosx = np.array(["__MACOSX" in name.split("/") for name in members.directories], bool)
-    is_hidden = column(members.hidden, np.uint8).astype(bool)
-    return is_hidden | in_macosx[column(members.directory, np.uint32)] if len(is_hidden) else is_hidden
-
-
-def is_image_path(path: str) -> bool:
-    """Tell whether a file would be an image of the package by its name: no junk of a file manager, and a JPEG.
-
-    Examples
-    --------
-    >>> is_image_path("a.zip/train/0/X-1.JPG"), is_image_path("a.zip/__MACOSX/train/0/._X-1.jpg")
-    (True, False)
-    """
-    *folders, name = path.split("/")
-    return name.lower().endswith(_IMAGE_SUFFIXES) and not name.startswith(".") and "__MACOSX" not in folders
-
-
-def _has_image_suffix(members: Members) -> npt.NDArray[np.bool_]:
-    is_image = np.array([suffix.lower() in _IMAGE_SUFFIXES for suffix in members.suffixes], bool)
-    suffix = column(members.suffix, np.uint32)
-    return is_image[suffix] if len(suffix) else np.zeros(0, bool)
 
 
 def _count_packages(places: Sequence[Place], directory: npt.NDArray[np.uint32]) -> dict[str, int]:
@@ -275,7 +290,7 @@ def _nothing_found(members: Members, package: str | None, found: Mapping[str, in
         return problem + "; there are images of " + ", ".join(sorted(found))
     if any(path.lower().endswith(".zip") for path, _ in members.skipped):
         return problem + "; there are zip archives in the folder: name them instead of it"
-    if package is None and _has_image_suffix(members).any():
+    if package is None and is_image_file(members).any():
         expected = "images/{package}/{split}/[{chunk}/]"
         return f"{problem}; no directory is like {expected}, so say with --package what the images are"
     return problem

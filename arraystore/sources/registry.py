@@ -5,26 +5,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from arraystore.sources.base import Source
+from arraystore.sources.bioscan1m import Bioscan1M
 from arraystore.sources.bioscan5m import Bioscan5M
+from arraystore.sources.folder import Folder
 
 if TYPE_CHECKING:
     from arraystore._core import Members
 
-SOURCES: tuple[Source, ...] = (Bioscan5M(),)
+# BIOSCAN-1M is asked first: its directories name the same packages as those of BIOSCAN-5M, and their parts besides.
+BIOSCAN_5M: Source = Bioscan5M()
+SOURCES: tuple[Source, ...] = (Bioscan1M(), BIOSCAN_5M)
+ANY_FOLDER: Source = Folder()
 
 
-def recognise(members: Members) -> Source:
+def recognise(members: Members, *, package: str | None = None) -> Source:
     """Return the source whose layout the files have.
 
     Parameters
     ----------
     members : Members
         All files of the sources.
+    package : str, optional
+        A publisher's package, if one was asked for.
 
     Returns
     -------
     Source
-        The first that knows their directories. If none does, the first of all: it then asks for the package, or says
-        what it expected.
+        The first that knows their directories. If none does, any folder; but BIOSCAN-5M if a package was asked for,
+        which only publishers have.
     """
-    return next((source for source in SOURCES if source.recognises(members)), SOURCES[0])
+    unknown = ANY_FOLDER if package is None else BIOSCAN_5M
+    return next((source for source in SOURCES if source.recognises(members)), unknown)

@@ -106,7 +106,9 @@ def columns_of(path: Path, dialect: TableDialect, *, key: str) -> tuple[TableCol
             raise SourceError(f"{path}: its header is no UTF-8 CSV: {error}", "no-table") from error
     by_name = {column.name: column for column in dialect.columns}
     if key not in header:
-        raise SourceError(f"{path}: no column {key!r} in the header {header[:30]}", "no-key-column")
+        raise SourceError(
+            f"{path}: no column {key!r} in the header {header[:30]}{other_delimiter(header, dialect)}", "no-key-column"
+        )
     if "" in header:
         # What `DataFrame.to_csv` writes above its row numbers.
         _logger.warning("%s: a column without a name is left out", path)
@@ -121,6 +123,22 @@ def columns_of(path: Path, dialect: TableDialect, *, key: str) -> tuple[TableCol
                 "column-name",
             )
     return tuple(by_name.get(name, TableColumn(name, "category")) for name in names)
+
+
+def other_delimiter(header: list[str], dialect: TableDialect) -> str:
+    r"""Return the end of a message on a header that is one cell, because another delimiter was expected.
+
+    Examples
+    --------
+    >>> other_delimiter(["key\torder"], TableDialect(()))
+    '; its cells are separated by tabs, where commas are expected'
+    """
+    names = {",": "commas", "\t": "tabs", ";": "semicolons"}
+    other = next((each for each in names if len(header) == 1 and each in header[0] and each != dialect.delimiter), None)
+    if other is None:
+        return ""
+    expected = names.get(dialect.delimiter, repr(dialect.delimiter))
+    return f"; its cells are separated by {names[other]}, where {expected} are expected"
 
 
 def _cannot_be_a_path(name: str) -> bool:

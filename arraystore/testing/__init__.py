@@ -2,6 +2,14 @@
 
 from arraystore.testing.jpegs import insect_jpeg, texture_jpeg
 from arraystore.testing.large import make_large_store
-from arraystore.testing.packages import BioscanPackage, make_bioscan5m
+from arraystore.testing.packages import Bioscan1MPackage, BioscanPackage, make_bioscan1m, make_bioscan5m
 
-__all__ = ["BioscanPackage", "insect_jpeg", "make_bioscan5m", "make_large_store", "texture_jpeg"]
+__all__ = [
+    "Bioscan1MPackage",
+    "BioscanPackage",
+    "insect_jpeg",
+    "make_bioscan1m",
+    "make_bioscan5m",
+    "make_large_store",
+    "texture_jpeg",
+]

@@ -13,7 +13,7 @@ from typing import Literal
 from arraystore.testing.jpegs import insect_jpeg
 from arraystore.testing.specimens import COLUMNS, SPLIT_SHARES, Specimen, make_specimens
 
-__all__ = ["COLUMNS", "SPLITS", "BioscanPackage", "Form", "make_bioscan5m"]
+__all__ = ["COLUMNS", "SPLITS", "Bioscan1MPackage", "BioscanPackage", "Form", "make_bioscan1m", "make_bioscan5m"]
 
 Form = Literal["tree", "zip-stored", "zip-deflated"]
 
@@ -28,6 +28,28 @@ _SIZES: dict[str, tuple[int, int | None]] = {
     "cropped": (400, 520),
     "original_256": (256, 341),
     "cropped_256": (256, None),
+}
+
+# The table of BIOSCAN-1M, where a column has the name of another in that of BIOSCAN-5M or is not there.
+_COLUMNS_1M: dict[str, str] = {
+    "sampleid": "sampleid", "processid": "processid", "uri": "dna_bin", "name": "taxon", "phylum": "phylum",
+    "class": "class", "order": "order", "family": "family", "subfamily": "subfamily", "tribe": "", "genus": "genus",
+    "species": "species", "subspecies": "", "nucraw": "dna_barcode",
+}  # fmt: skip
+_EXPERIMENTS_1M = tuple(
+    f"{size}_{of}" for of in ("diptera_family", "insect_order") for size in ("large", "medium", "small")
+)
+_SPLITS_1M = ("train", "validation", "test", "no_split")
+_RIGHTS_1M: dict[str, str] = {
+    "copyright_license": "CreativeCommons - Attribution (by)", "copyright_holder": "CBG Photography Group",
+    "copyright_institution": "Centre for Biodiversity Genomics", "copyright_contact": "no_data",
+    "photographer": "CBG Robotic Imager", "author": "Zo\u00eb \u00c9tudiante",
+}  # fmt: skip
+# One package is spelled otherwise in BIOSCAN-1M.
+_PACKAGES_1M = {
+    "original_full": "original_full",
+    "cropped_full": "cropped",
+    **{name: name for name in ("original_256", "cropped_256")},
 }
 
 # Zip members carry this time, so that archives are the same to the byte.
@@ -137,6 +159,136 @@ def make_bioscan5m(
             archives[package] = _write_archives(root, package, members, compression, by_split=by_split)
     splits = {item.processid: item.split for item in specimens}
     return BioscanPackage(root, metadata, images, archives, tuple(splits), splits, jpegs)
+
+
+@dataclass(frozen=True)
+class Bioscan1MPackage:
+    """A synthetic BIOSCAN-1M package on disk.
+
+    Attributes
+    ----------
+    metadata : pathlib.Path
+        The TSV of 28 columns.
+    sources : tuple of pathlib.Path
+        What `arraystore.ingest` takes: the folder of the package, or its archives.
+    files : dict of str to str
+        ``image_file`` of each process id, in the order of the TSV, then those of images without a row.
+    parts : dict of str to int
+        ``chunk_number`` of each process id.
+    jpegs : dict of str to bytes
+        The bytes of every image by the name of its file.
+    """
+
+    metadata: Path
+    sources: tuple[Path, ...]
+    files: dict[str, str]
+    parts: dict[str, int]
+    jpegs: dict[str, bytes]
+
+
+def make_bioscan1m(
+    root: str | Path,
+    n: int = 40,
+    *,
+    seed: int = 0,
+    package: str = "cropped_256",
+    form: Form = "tree",
+    with_parts: bool = True,
+    line_end: str = "\n",
+    distinct: int | None = None,
+    rows_without_image: int = 0,
+    images_without_row: int = 0,
+) -> Bioscan1MPackage:
+    """Write a small BIOSCAN-1M package exactly as it is published, in three parts.
+
+    Parameters
+    ----------
+    root : path
+        Folder to write to; made if it is not there.
+    n : int
+        Number of specimens.
+    seed : int
+        Everything follows from it.
+    package : {"original_full", "cropped_full", "original_256", "cropped_256"}
+        Full-size packages are an archive for each part, the others one archive.
+    form : {"tree", "zip-stored", "zip-deflated"}
+        A tree of files, or archives named as the published ones.
+    with_parts : bool
+        Whether there are directories ``part{n}``; the publisher's own helper makes archives without.
+    line_end : str
+        Of the lines of the TSV.
+    distinct : int, optional
+        Draw only so many insects and use them in turn: quicker for large `n`.
+    rows_without_image : int
+        How many of the `n` specimens have a row but no image.
+    images_without_row : int
+        How many of the `n` specimens have an image but no row.
+
+    Returns
+    -------
+    Bioscan1MPackage
+
+    Raises
+    ------
+    ValueError
+        If a package or form is unknown.
+    ImportError
+        If Pillow is not installed.
+    """
+    if form not in ("tree", "zip-stored", "zip-deflated") or package not in _PACKAGES_1M:
+        raise ValueError(f"unknown form {form!r}, or package {package!r} is not of {list(_PACKAGES_1M)}")
+    root = Path(root)
+    specimens = make_specimens(n, seed=seed)
+    files = {item.processid: _image_file(index, item) for index, item in enumerate(specimens)}
+    parts = {item.processid: 1 + index % 3 for index, item in enumerate(specimens)}
+    metadata = root / "bioscan1m/BIOSCAN_Insect_Dataset_metadata.tsv"
+    _write_metadata_1m(metadata, specimens[: n - images_without_row], files, parts, line_end)
+    drawn = dict(_draw(_PACKAGES_1M[package], specimens[rows_without_image:], seed, distinct))
+    stem = {key: _archive_1m(package, parts[key]) for key in drawn}
+    members = []
+    for key, jpeg in drawn.items():
+        part = f"part{parts[key]}/" if with_parts else ""
+        folder = package if with_parts or form == "tree" else stem[key]
+        members.append((stem[key], f"{folder}/{part}{files[key]}", jpeg))
+    if form == "tree":
+        for _, name, jpeg in members:
+            path = root / "bioscan1m/images" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(jpeg)
+        sources: tuple[Path, ...] = (root / "bioscan1m/images" / package,)
+    else:
+        sources = tuple(root / f"{name}.zip" for name in sorted(set(stem.values())))
+        for path in sources:
+            with zipfile.ZipFile(path, "w") as archive:
+                for name, member, jpeg in members:
+                    if name == path.stem:
+                        compression = zipfile.ZIP_STORED if form == "zip-stored" else zipfile.ZIP_DEFLATED
+                        archive.writestr(zipfile.ZipInfo(f"bioscan/images/{member}", _MEMBER_TIME), jpeg, compression)
+    return Bioscan1MPackage(metadata, sources, files, parts, {files[key]: jpeg for key, jpeg in drawn.items()})
+
+
+def _image_file(index: int, item: Specimen) -> str:
+    # Both ways of naming occur in the published packages.
+    return f"{4_286_925 + 17 * index}.jpg" if index % 3 else f"{item.others['sampleid']}.jpg"
+
+
+def _archive_1m(package: str, part: int) -> str:
+    return f"bioscan_images_{package}_part{part}" if package.endswith("_full") else f"BIOSCAN_1M_{package}"
+
+
+def _write_metadata_1m(
+    path: Path, specimens: Sequence[Specimen], files: dict[str, str], parts: dict[str, int], line_end: str
+) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator=line_end)
+        writer.writerow([*_COLUMNS_1M, "image_file", "chunk_number", *_EXPERIMENTS_1M, *_RIGHTS_1M])
+        for index, item in enumerate(specimens):
+            cells = dict(zip(COLUMNS, item.row(), strict=True))
+            labels = [cells.get(name, "") or "not_classified" for name in _COLUMNS_1M.values()]
+            splits = [_SPLITS_1M[(index + shift) % len(_SPLITS_1M)] for shift in range(len(_EXPERIMENTS_1M))]
+            place = [files[item.processid], str(parts[item.processid])]
+            writer.writerow([*labels, *place, *splits, *_RIGHTS_1M.values()])
 
 
 def _member(package: str, item: Specimen) -> str:

@@ -62,11 +62,12 @@ def test_meta_splits_are_made_of_splits():
 
 
 def test_a_layout_is_recognised_by_its_directories(tmp_path):
-    for name in ("bioscan5m/images/cropped_256/train/0/A-1.jpg", "b/val/A-1.jpg", "photos/A-1.jpg"):
+    for name in ("bioscan5m/images/cropped_256/train/0/A-1.jpg", "b/val/ABOTH966-22.jpg", "photos/A-1.jpg"):
         members = scan_sources([write(tmp_path / str(len(name)), name)])
         assert Bioscan5M().recognises(members) == (not name.startswith("photos"))
-        # What nobody recognises is left to the messages of the first source.
-        assert recognise(members).dataset == "BIOSCAN-5M"
+        assert recognise(members).dataset == ("folder" if name.startswith("photos") else "BIOSCAN-5M")
+        # Only publishers have packages: they say which.
+        assert recognise(members, package="cropped_256").dataset == "BIOSCAN-5M"
 
 
 def write(root: Path, *names: str) -> Path:
