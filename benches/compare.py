@@ -13,6 +13,7 @@ import io
 import os
 import platform
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -98,9 +99,16 @@ def contenders_for_crops(store: arraystore.Store, jpegs: list[bytes]) -> list[Ca
 
 def contenders_for_threads(store: arraystore.Store, jpegs: list[bytes]) -> list[Case]:
     crops, alone = Crops(store, jpegs), "arraystore, one thread"
+    pool = ThreadPoolExecutor(2)
+
+    def pooled(rows: np.ndarray) -> list[np.ndarray]:
+        return list(pool.map(lambda row: simplejpeg.decode_jpeg(jpegs[row]), rows))
+
+    # The last tells what two threads are worth on this machine just now: virtual cores may share a real one.
     return [
         Case("decode/full/two threads", OURS, lambda rows: store.read(rows, threads=2)),
         Case("decode/full/two threads", alone, lambda rows: store.read(rows, threads=1)),
+        Case("decode/full/two threads", "simplejpeg, a pool of two", pooled),
         Case("crops/random_resized_224/two threads", OURS, lambda rows: crops.with_arraystore(rows, 2)),
         Case(
             "crops/random_resized_224/two threads",
