@@ -17,7 +17,7 @@ from arraystore.errors import DuplicateKeyError, SourceError
 from arraystore.sources.archive import column, concatenate
 from arraystore.sources.base import ImageSet, PathLabels, Skipped, Source, check_published_key
 from arraystore.sources.image_files import file_names, is_image_file, is_image_path, is_junk_file
-from arraystore.sources.tables import MetadataTable, TableColumn, TableDialect
+from arraystore.sources.tables import MetadataTable, TableColumn, TableDialect, find_upwards
 
 if TYPE_CHECKING:
     from arraystore._core import Members, Strings
@@ -287,13 +287,7 @@ class Bioscan1M:
         -------
         Path or None
         """
-        for path in paths:
-            absolute = path.absolute()
-            for folder in [absolute, *absolute.parents][:8]:
-                for table in (place / name for place in (folder, folder / "bioscan1m") for name in _TABLES):
-                    if table.is_file():
-                        return table
-        return None
+        return find_upwards(paths, [Path(place, name) for place in ("", "bioscan1m") for name in _TABLES])
 
 
 def _package_of(members: Members) -> str | None:

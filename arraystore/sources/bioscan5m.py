@@ -17,7 +17,7 @@ from arraystore.errors import SourceError
 from arraystore.sources.archive import column
 from arraystore.sources.base import ImageSet, PathLabels, Skipped, Source, check_published_key
 from arraystore.sources.image_files import is_image_file, is_image_path, is_junk_file
-from arraystore.sources.tables import MetadataTable, TableColumn, TableDialect
+from arraystore.sources.tables import MetadataTable, TableColumn, TableDialect, find_upwards
 
 if TYPE_CHECKING:
     from arraystore._core import Members, Strings
@@ -244,13 +244,7 @@ class Bioscan5M:
         -------
         Path or None
         """
-        for path in paths:
-            absolute = path.absolute()
-            for folder in [absolute, *absolute.parents][:8]:
-                for table in (folder / _TABLE, folder / "bioscan5m" / _TABLE):
-                    if table.is_file():
-                        return table
-        return None
+        return find_upwards(paths, [_TABLE, Path("bioscan5m", _TABLE)])
 
 
 def _names_package(directory: str, place: Place) -> bool:

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 ColumnKind = Literal["string", "category", "float", "integer", "text"]
 
 _EDGE_NBYTES = 1 << 20
+# From a folder of one chunk of a split up to what holds the whole data set.
+_FOLDERS_UPWARDS = 8
 
 _logger = logging.getLogger(__name__)
 
@@ -215,3 +217,27 @@ def fingerprint_file(path: Path) -> str:
         file.seek(max(facts.st_size - _EDGE_NBYTES, 0))
         digest.update(file.read(_EDGE_NBYTES))
     return digest.hexdigest()
+
+
+def find_upwards(paths: Sequence[Path], names: Sequence[Path]) -> Path | None:
+    """Look for a file in each source and in the folders above it.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        The sources.
+    names : sequence of Path
+        Where the file may lie, seen from such a folder.
+
+    Returns
+    -------
+    Path or None
+        The first that is there.
+    """
+    for path in paths:
+        absolute = path.absolute()
+        for folder in [absolute, *absolute.parents][:_FOLDERS_UPWARDS]:
+            for name in names:
+                if (folder / name).is_file():
+                    return folder / name
+    return None
