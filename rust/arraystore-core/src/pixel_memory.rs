@@ -1,7 +1,7 @@
 //! Memory of decoded images that goes back to a pool when the last array over it is dropped.
 //!
-//! Fresh memory costs a page fault for each 4 KiB, about a sixth of the time of decoding into it; an image of the last batch
-//! that is no longer used leaves its memory to the next.
+//! Fresh memory costs a page fault for each 4 KiB of an image; one of the last batch that is no longer used leaves its memory
+//! to the next.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
