@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy.typing as npt
 
 from arraystore.format.columns import Column, Texts, WritableColumn
-from arraystore.format.spec import StoreSpec
+from arraystore.format.spec import FieldKind, StoreSpec
 
 # Group of the keys and of their index; a ragged field of texts like any other, which is none of the specification.
 KEY = "key"
@@ -88,6 +88,44 @@ class Layout(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class DataForm:
+    """The `data` array of a field or of the keys, as it is to be written.
+
+    Parameters
+    ----------
+    kind : {"jpeg", "text"}
+        What one record holds.
+    total_nbytes : int
+        Length of the array.
+    shard_nbytes : int
+        Bytes of payload in a shard; no record straddles two of them.
+    """
+
+    kind: FieldKind
+    total_nbytes: int
+    shard_nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The data frame of columns, as it is to be written.
+
+    Parameters
+    ----------
+    index_name : str
+        Name of the index: the key of the store.
+    index : Texts or ndarray of str
+        Key of every record.
+    columns : mapping of str to WritableColumn
+        Columns in their order, each as long as the index.
+    """
+
+    index_name: str
+    index: Texts | npt.NDArray[Any]
+    columns: Mapping[str, WritableColumn]
+
+
+@dataclass(frozen=True, slots=True)
 class PackTarget:
     """Where the core writes the bytes of a `data` array, shard by shard, each under a temporary name first.
 
@@ -108,10 +146,10 @@ class PackTarget:
 
 
 class StoreWriter(Protocol):
-    """A store in the making. It is finished by `commit` and by nothing before it.
+    """A store in the making: `begin`, then for each field and for the keys `target` and `write_index`, then `commit`.
 
-    A writer is made for the same path again after an interruption; shards that are packed stay, all else is written
-    again.
+    It is finished by `commit` and by nothing before it. A writer is made for the same path again after an
+    interruption; shards that are packed stay, all else is written again.
     """
 
     @property
@@ -131,16 +169,24 @@ class StoreWriter(Protocol):
     def clear(self) -> None:
         """Remove the store, finished or not, but for its work directory; what makes it finished goes first."""
 
-    def add_data(self, group: str, *, total_nbytes: int, shard_nbytes: int) -> PackTarget:
-        """Declare the `data` array of a field or of the keys."""
+    def begin(self, n: int, data: Mapping[str, DataForm], frame: Frame) -> None:
+        """Lay out the store, all of whose sizes are known, and write its columns.
+
+        Parameters
+        ----------
+        n : int
+            Number of records.
+        data : mapping of str to DataForm
+            The `data` array of each field by its name, and of the keys by `KEY`.
+        frame : Frame
+            The columns.
+        """
+
+    def target(self, group: str) -> PackTarget:
+        """Return where the core packs the `data` array of a field, or of the keys."""
 
     def write_index(self, group: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Write arrays of a field or of the keys that have one number for each record."""
-
-    def write_columns(
-        self, index_name: str, index: Texts | npt.NDArray[Any], columns: Mapping[str, WritableColumn]
-    ) -> None:
-        """Write the data frame of columns, in place of one that may be there."""
 
     def commit(self, spec: StoreSpec) -> None:
         """Finish the store: note the checksums, sync all to disk, and write what makes it a store last.

@@ -16,8 +16,7 @@ import numpy.typing as npt
 from arraystore import _core
 from arraystore.errors import FormatError
 from arraystore.format.arrays import CHUNKS, ArrayForm, group_document
-from arraystore.format.base import KEY, LOCK, PackTarget
-from arraystore.format.columns import Texts, WritableColumn
+from arraystore.format.base import KEY, LOCK, DataForm, Frame, PackTarget
 from arraystore.format.durable import sync_all, write_durably
 from arraystore.format.layout import CHUNK_NBYTES
 from arraystore.format.spec import StoreSpec
@@ -38,6 +37,7 @@ class ZarrWriter:
         self.work_directory = self.path / WORK_DIRECTORY
         # Of the files that this writer has written and synced, by path in the store.
         self._checksums: dict[str, int] = {}
+        self._data: Mapping[str, DataForm] = {}
 
     def is_finished(self) -> bool:
         """Tell whether a store stands here that was committed."""
@@ -70,24 +70,41 @@ class ZarrWriter:
             if path.name != WORK_DIRECTORY:
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
-    def add_data(self, group: str, *, total_nbytes: int, shard_nbytes: int) -> PackTarget:
-        """Declare the `data` array of a field or of the keys, and make their group.
+    def begin(self, n: int, data: Mapping[str, DataForm], frame: Frame) -> None:  # noqa: ARG002 (of the protocol)
+        """Write the documents of the `data` arrays and of their groups, and the columns.
+
+        Parameters
+        ----------
+        n : int
+            Number of records.
+        data : mapping of str to DataForm
+            The `data` array of each field by its name, and of the keys by `KEY`.
+        frame : Frame
+            The columns; they take the place of those that may be there.
+        """
+        from arraystore.format.zarr_columns import write_columns
+
+        self._data = data
+        for group, form in data.items():
+            write_document(self.path / group, group_document())
+            array = ArrayForm.data(form.total_nbytes, form.shard_nbytes)
+            write_document(self.path / group / "data", array.document())
+        write_columns(self.path / COLUMNS, frame.index_name, frame.index, frame.columns)
+
+    def target(self, group: str) -> PackTarget:
+        """Return where the core packs the `data` array of a field, or of the keys.
 
         Parameters
         ----------
         group : str
-            Name of the field, or `key`.
-        total_nbytes, shard_nbytes : int
-            Bytes of the array, and of payload in a shard.
+            Name of the field, or `KEY`; one of those that `begin` was given.
 
         Returns
         -------
         PackTarget
         """
-        form = ArrayForm.data(total_nbytes, shard_nbytes)
-        write_document(self.path / group, group_document())
-        write_document(self.path / group / "data", form.document())
-        return PackTarget(self.path / group / "data" / CHUNKS, total_nbytes, shard_nbytes, CHUNK_NBYTES)
+        form = self._data[group]
+        return PackTarget(self.path / group / "data" / CHUNKS, form.total_nbytes, form.shard_nbytes, CHUNK_NBYTES)
 
     def write_index(self, group: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Write arrays that have one number for each record.
@@ -110,24 +127,6 @@ class ZarrWriter:
                 chunk_nbytes=form.chunk_nbytes,
             )
             self._checksums |= {f"{group}/{name}/{CHUNKS}/{shard}": checksum for shard, checksum in written}
-
-    def write_columns(
-        self, index_name: str, index: Texts | npt.NDArray[Any], columns: Mapping[str, WritableColumn]
-    ) -> None:
-        """Write the data frame of columns, in place of one that may be there.
-
-        Parameters
-        ----------
-        index_name : str
-            Name of the index: the key of the store.
-        index : Texts or ndarray of str
-            Key of every record.
-        columns : mapping of str to WritableColumn
-            Columns in their order, each as long as the index.
-        """
-        from arraystore.format.zarr_columns import write_columns
-
-        write_columns(self.path / COLUMNS, index_name, index, columns)
 
     def commit(self, spec: StoreSpec, *, sync: bool = True) -> None:
         """Make a store of the directory: write its root document, the last step of an ingest.

@@ -1,23 +1,30 @@
-"""Fields on disk: bytes of records packed into shards, and the arrays that say where each record is."""
+"""Content into a store: bytes of records packed into shards, and the arrays that say where each record is."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from arraystore.format.arrays import RAGGED_DTYPES, field_dtypes
-from arraystore.format.base import KEY, StoreWriter
-from arraystore.format.layout import Placement
-from arraystore.format.spec import FieldKind, Status
-from arraystore.ingestion.progress import Advance
+from arraystore.format.base import KEY, DataForm, Frame, StoreWriter
+from arraystore.format.columns import CategoricalColumn, WritableColumn
+from arraystore.format.layout import Placement, place_records
+from arraystore.format.spec import FieldSpec, Status
+from arraystore.ingestion.content import Content, FieldContent
+from arraystore.ingestion.progress import Advance, Progress
 from arraystore.sources.archive import column
 
 if TYPE_CHECKING:
-    from arraystore._core import Extents, PackResult, Strings
+    from pathlib import Path
+
+    from arraystore._core import PackResult, Strings
+
+_UNITS = {"jpeg": "images", "text": "texts"}
+_PHASES = {"image": "images", KEY: "keys"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,142 +39,132 @@ class Packing:
         Of the job: shards of another job are not taken for ours.
     threads : int
         Threads that pack.
+    shard_nbytes : int
+        Wanted size of a shard.
     """
 
     writer: StoreWriter
     fingerprint: int
     threads: int
+    shard_nbytes: int
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
-    """The bytes of one field: where they are, and where they go.
+class Written:
+    """What came of writing a content, all but its commit.
 
     Parameters
     ----------
-    name : str
-        Name of the field, or `key`.
-    kind : {"jpeg", "text"}
-        What a record is.
-    extents : Extents
-        Where the bytes of each record are, in physical order.
-    nbytes : ndarray of uint32, shape (k,)
-        Their sizes.
-    placement : Placement
-        Where they go.
-    record : ndarray of int64, shape (k,)
-        The number of each record in the store.
+    results : mapping of str to PackResult
+        Sizes, checksums and status of the records of each field, by its name, in the order of its content.
+    splits : mapping of str to int
+        Records of each split; empty if there are none.
     """
 
-    name: str
-    kind: FieldKind
-    extents: Extents
-    nbytes: npt.NDArray[np.uint32]
-    placement: Placement
-    record: npt.NDArray[np.int64]
+    results: Mapping[str, PackResult]
+    splits: Mapping[str, int]
 
 
-def pack_field(packing: Packing, records: Records, *, check: str, advance: Advance) -> PackResult:
-    """Write the shards of a field that are not there yet.
+def write_content(packing: Packing, content: Content, shown: Progress) -> Written:
+    """Write all that a store holds: columns, fields and keys. What is already packed is kept.
 
     Parameters
     ----------
     packing : Packing
         Where to, and how.
-    records : Records
-        The bytes.
-    check : {"none", "header", "pixels"}
-        How far each record is looked at.
-    advance : callable
-        Called with the numbers of records and bytes so far.
+    content : Content
+        What.
+    shown : Progress
+        Where progress is shown.
 
     Returns
     -------
-    PackResult
-        Sizes, checksums and status of each record, in physical order.
+    Written
+        For the commit, which is left to the caller.
     """
     from arraystore import _core
 
-    writer, placement = packing.writer, records.placement
-    target = writer.add_data(records.name, total_nbytes=placement.total_nbytes, shard_nbytes=placement.shard_nbytes)
+    writer = packing.writer
+    fields = {each.spec.name: each for each in content.fields}
+    fields[KEY] = _key_content(writer.work_directory, content.keys)
+    placements = {name: place_records(each.nbytes, shard_nbytes=packing.shard_nbytes) for name, each in fields.items()}
+    splits = _begin(writer, content, fields, placements, shown)
+    results = {}
+    for name, each in fields.items():
+        unit = "keys" if name == KEY else _UNITS[each.spec.kind]
+        with shown.phase(_PHASES.get(name, name), total=len(each.record), unit=unit) as advance:
+            results[name] = _pack(packing, each, placements[name], advance)
+        _write_field_index(writer, each, placements[name], results[name], content.n)
+    hashes, rows, _ = _core.index_keys(content.keys)
+    writer.write_index(KEY, {"hash": column(hashes, np.uint64), "row": column(rows, np.uint32)})
+    return Written(results, splits)
+
+
+def _begin(
+    writer: StoreWriter,
+    content: Content,
+    fields: Mapping[str, FieldContent],
+    placements: Mapping[str, Placement],
+    shown: Progress,
+) -> dict[str, int]:
+    data = {
+        name: DataForm(each.spec.kind, placements[name].total_nbytes, placements[name].shard_nbytes)
+        for name, each in fields.items()
+    }
+    with shown.phase("columns", unit="columns") as advance:
+        columns = content.columns()
+        advance(0, 0)
+        writer.begin(content.n, data, Frame(content.key_name, content.keys, columns))
+        advance(len(columns), 0)
+    return _count_categories(columns.get("split"))
+
+
+def _count_categories(of: WritableColumn | None) -> dict[str, int]:
+    if not isinstance(of, CategoricalColumn):
+        return {}
+    counts = np.bincount(of.codes[of.codes >= 0], minlength=len(of.categories))
+    return dict(zip(of.categories.tolist(), counts.tolist(), strict=True))
+
+
+def _pack(packing: Packing, content: FieldContent, placement: Placement, advance: Advance) -> PackResult:
+    """Write the shards of a field that are not there yet."""
+    from arraystore import _core
+
+    writer, name = packing.writer, content.spec.name
+    target = writer.target(name)
     return _core.pack(
-        records.extents,
+        content.extents,
         placement.place,
-        records.nbytes,
+        content.nbytes,
         directory=str(target.directory),
-        journal=str(writer.work_directory / f"{records.name}.journal"),
+        journal=str(writer.work_directory / f"{name}.journal"),
         total_nbytes=target.total_nbytes,
         shard_nbytes=target.shard_nbytes,
         chunk_nbytes=target.chunk_nbytes,
         fingerprint=packing.fingerprint,
-        check=check,
+        check=content.check,
         threads=packing.threads,
         progress=advance,
     )
 
 
-def write_field_index(writer: StoreWriter, records: Records, result: PackResult, n: int) -> None:
-    """Write the arrays of a field beside `data`.
-
-    Parameters
-    ----------
-    writer : StoreWriter
-        Where to.
-    records : Records
-        What was packed.
-    result : PackResult
-        What came of it.
-    n : int
-        Number of records in the store; those without bytes have size 0.
-    """
+def _write_field_index(
+    writer: StoreWriter, content: FieldContent, placement: Placement, result: PackResult, n: int
+) -> None:
+    """Write the arrays of a field beside `data`."""
     arrays: dict[str, npt.NDArray[Any]] = {}
-    for name, dtype in field_dtypes(records.kind).items():
+    for name, dtype in field_dtypes(content.spec.kind).items():
         if name == "data":
             continue
         missing = Status.MISSING if name == "status" else 0
         arrays[name] = np.full(n, missing, np.dtype(dtype))
-        packed = records.placement.place if name == "offset" else column(getattr(result, name), np.dtype(dtype).type)
-        arrays[name][records.record] = packed
-    writer.write_index(records.name, arrays)
+        packed = placement.place if name == "offset" else column(getattr(result, name), np.dtype(dtype).type)
+        arrays[name][content.record] = packed
+    writer.write_index(content.spec.name, arrays)
 
 
-def write_key_index(writer: StoreWriter, records: Records, result: PackResult, keys: Strings) -> None:
-    """Write the arrays of the key beside `data`: those of a text field, and the hash index.
-
-    Parameters
-    ----------
-    writer : StoreWriter
-        Where to.
-    records : Records
-        The keys as they were packed.
-    result : PackResult
-        What came of it.
-    keys : Strings
-        Key of each record.
-    """
-    from arraystore import _core
-
-    hashes, rows, _ = _core.index_keys(keys)
-    write_field_index(writer, records, result, len(keys))
-    writer.write_index(KEY, {"hash": column(hashes, np.uint64), "row": column(rows, np.uint32)})
-
-
-def key_records(work_directory: Path, keys: Strings, placement: Placement) -> Records:
-    """Spill the keys to a file, from which they are packed like every other field.
-
-    Parameters
-    ----------
-    work_directory : Path
-        Where to.
-    keys : Strings
-        Key of each record.
-    placement : Placement
-        Where they go.
-
-    Returns
-    -------
-    Records
-    """
+def _key_content(work_directory: Path, keys: Strings) -> FieldContent:
+    """Spill the keys to a file, from which they are packed like every other field."""
     from arraystore import _core
 
     spill = work_directory / "keys.bin"
@@ -175,4 +172,4 @@ def key_records(work_directory: Path, keys: Strings, placement: Placement) -> Re
     offsets = column(keys.offsets, np.uint64)
     nbytes = np.diff(offsets).astype(RAGGED_DTYPES["nbytes"])
     extents = _core.Extents.in_file(str(spill), offsets[:-1], nbytes.astype(np.uint64))
-    return Records(KEY, "text", extents, nbytes, placement, np.arange(len(nbytes)))
+    return FieldContent(FieldSpec(KEY, "text"), extents, nbytes, np.arange(len(nbytes)))

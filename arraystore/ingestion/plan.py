@@ -1,4 +1,4 @@
-"""The plan of an ingest: which record each image becomes and where its bytes go, before any byte is read."""
+"""The plan of an ingest: which record each image becomes, before any byte is read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from arraystore.errors import DuplicateKeyError, SourceError
-from arraystore.format.layout import DEFAULT_SHARD_NBYTES, Placement, place_records
 from arraystore.sources.archive import column, concatenate
 from arraystore.sources.base import ImageSet
 from arraystore.sources.tables import MetadataTable
@@ -38,8 +37,6 @@ class Plan:
         Index in the image set of each image that is kept, ascending.
     record : ndarray of int64, shape (k,)
         The record that each of these becomes.
-    placement : Placement
-        Place of the bytes of each of these.
     merged : ndarray of int64, shape (m, 2)
         Images with the key and the bytes of another: the one that is kept, the one that is not.
     split_mismatch : ndarray of int64
@@ -52,7 +49,6 @@ class Plan:
     table_row: Indices
     image: Indices
     record: Indices
-    placement: Placement
     merged: Indices
     split_mismatch: Indices
     rows_left_out: int
@@ -77,9 +73,8 @@ def make_plan(
     image_keys: Strings,
     key: str = "processid",
     rows: Rows = "all",
-    shard_nbytes: int = DEFAULT_SHARD_NBYTES,
 ) -> Plan:
-    """Join images and table by key, and place every image.
+    """Join images and table by key.
 
     Parameters
     ----------
@@ -93,8 +88,6 @@ def make_plan(
         Key column of the table.
     rows : {"all", "images"}
         Whether rows of the table without an image are kept.
-    shard_nbytes : int, default 256 MiB
-        Wanted size of a shard.
 
     Returns
     -------
@@ -108,6 +101,7 @@ def make_plan(
     SourceError
         If a row of the table has no key, or an image has 4 GiB or more.
     """
+    _check_nbytes(images)
     image, merged = _distinct_images(images, image_keys)
     match = np.full(len(image), -1, np.int64)
     table_keys = None
@@ -121,19 +115,17 @@ def make_plan(
         table_row=table_row,
         image=image,
         record=record,
-        placement=place_records(_image_nbytes(images)[image], shard_nbytes=shard_nbytes),
         merged=merged,
         split_mismatch=_split_mismatch(images, metadata, image, match, record),
         rows_left_out=left_out,
     )
 
 
-def _image_nbytes(images: ImageSet) -> npt.NDArray[np.uint64]:
+def _check_nbytes(images: ImageSet) -> None:
     nbytes = images.nbytes
     if len(nbytes) and int(nbytes.max()) > np.iinfo(np.uint32).max:
         path = images.path(int(nbytes.argmax()))
         raise SourceError(f"{path}: {int(nbytes.max()):,} bytes; an image may have up to 4 GiB", "too-large")
-    return nbytes
 
 
 def _distinct_images(images: ImageSet, keys: Strings) -> tuple[Indices, Indices]:

@@ -7,17 +7,17 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from arraystore.errors import InvalidRequestError, SourceError
+from arraystore.errors import InternalError, InvalidRequestError, SourceError
 from arraystore.format.base import StoreWriter
-from arraystore.format.columns import CategoricalColumn, WritableColumn
 from arraystore.format.containers import open_layout, open_writer
-from arraystore.format.layout import DEFAULT_SHARD_NBYTES, place_records
+from arraystore.format.layout import DEFAULT_SHARD_NBYTES
 from arraystore.format.spec import FieldSpec, Status, StoreSpec
-from arraystore.ingestion.fields import Packing, Records, key_records, pack_field, write_field_index, write_key_index
+from arraystore.ingestion.content import Content, FieldContent
+from arraystore.ingestion.fields import Packing, write_content
 from arraystore.ingestion.frame import build_columns, text_names
 from arraystore.ingestion.plan import Plan, Rows, make_plan
 from arraystore.ingestion.progress import Progress, make_progress
@@ -29,6 +29,9 @@ from arraystore.sources.base import ImageSet, Source
 from arraystore.sources.registry import recognise
 from arraystore.sources.tables import MetadataTable, fingerprint_file, read_metadata
 from arraystore.threads import thread_count
+
+if TYPE_CHECKING:
+    from arraystore._core import PackResult
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Check = Literal["header", "pixels"]
@@ -136,7 +139,9 @@ def ingest(
         if state != "complete":
             if table is not None:
                 publisher = publisher.for_table(table, key=key)
-            _Run(publisher, images, table, job, Packing(writer, job.fingerprint, threads), shown).all_steps()
+            _Run(
+                publisher, images, table, job, Packing(writer, job.fingerprint, threads, shard_nbytes), shown
+            ).all_steps()
     return _report(writer.path, state=state, seconds=time.perf_counter() - start, metadata=table)
 
 
@@ -157,27 +162,23 @@ class _Run:
 
     def all_steps(self) -> None:
         metadata = self._read_table()
-        options = self.job.options
         plan = make_plan(
             self.images,
             metadata,
             image_keys=self.publisher.image_keys(self.images, metadata),
             key=self.publisher.key,
-            rows=options["rows"],
-            shard_nbytes=options["shard_nbytes"],
+            rows=self.job.options["rows"],
         )
         begin_packing(self.writer)
-        counts = self._pack_images(plan, has_table=metadata is not None)
-        for name in text_names(metadata):
-            self._pack_text(plan, metadata, name)
-        self._pack_keys(plan)
-        columns = build_columns(plan, self.images, metadata, key=self.publisher.key)
-        with self.progress.phase("columns", unit="columns") as advance:
-            advance(0, 0)
-            self.writer.write_columns(self.publisher.key, plan.keys, columns)
-            advance(len(columns), 0)
-        counts |= {"split": _count_categories(columns.get("split"))}
-        self._commit(plan, metadata, counts)
+        content = Content(
+            self.publisher.key,
+            plan.keys,
+            [self._image_content(plan), *(_text_content(plan, metadata, name) for name in text_names(metadata))],
+            lambda: build_columns(plan, self.images, metadata, key=self.publisher.key),
+        )
+        written = write_content(self.packing, content, self.progress)
+        counts = self._count(plan, written.results[self.publisher.field], has_table=metadata is not None)
+        self._commit(content, counts | {"split": dict(written.splits)})
 
     def _read_table(self) -> MetadataTable | None:
         if self.table is None:
@@ -188,19 +189,19 @@ class _Run:
                 self.table, self.publisher.table, key=self.publisher.key, spill=spill, progress=advance
             )
 
-    def _pack_images(self, plan: Plan, *, has_table: bool) -> dict[str, Any]:
+    def _image_content(self, plan: Plan) -> FieldContent:
         indices = self.images.indices[plan.image].astype(np.uint64)
         nbytes = self.images.nbytes[plan.image].astype(np.uint32)
         extents = self.images.members.extents(indices)
-        records = Records(self.publisher.field, "jpeg", extents, nbytes, plan.placement, plan.record)
-        with self.progress.phase("images", total=len(indices)) as advance:
-            result = pack_field(self.packing, records, check=self.job.options["check"], advance=advance)
+        spec = FieldSpec(self.publisher.field, "jpeg")
+        return FieldContent(spec, extents, nbytes, plan.record, self.job.options["check"])
+
+    def _count(self, plan: Plan, result: PackResult, *, has_table: bool) -> dict[str, Any]:
         status = column(result.status, np.uint8)
         troubles = find_troubles(plan, self.images, status, dict(result.details), has_table=has_table)
         write_troubles(troubles_path(self.writer.path), troubles)
         by_status = np.bincount(status, minlength=len(Status))
         by_status[Status.MISSING] += plan.n - len(plan.record)
-        write_field_index(self.writer, records, result, plan.n)
         return {
             "images": len(plan.record),
             "image_nbytes": int(column(result.nbytes, np.uint32).sum(dtype=np.uint64)),
@@ -210,38 +211,12 @@ class _Run:
             "troubles": {each.kind: each.count for each in troubles},
         }
 
-    def _pack_text(self, plan: Plan, metadata: MetadataTable | None, name: str) -> None:
+    def _commit(self, content: Content, counts: Mapping[str, Any]) -> None:
         from arraystore import _core
 
-        if metadata is None:
-            return
-        path, offset, nbytes = metadata.table.text(name)
-        record = np.flatnonzero(plan.table_row >= 0)
-        row = plan.table_row[record]
-        sizes = column(nbytes, np.uint32)[row]
-        extents = _core.Extents.in_file(path, column(offset, np.uint64)[row], sizes.astype(np.uint64))
-        records = Records(name, "text", extents, sizes, self._place(sizes), record)
-        with self.progress.phase(name, total=len(record), unit="texts") as advance:
-            result = pack_field(self.packing, records, check="none", advance=advance)
-        write_field_index(self.writer, records, result, plan.n)
-
-    def _pack_keys(self, plan: Plan) -> None:
-        nbytes = np.diff(column(plan.keys.offsets, np.uint64))
-        records = key_records(self.writer.work_directory, plan.keys, self._place(nbytes))
-        with self.progress.phase("keys", total=plan.n, unit="keys") as advance:
-            result = pack_field(self.packing, records, check="none", advance=advance)
-        write_key_index(self.writer, records, result, plan.keys)
-
-    def _place(self, nbytes: Any) -> Any:
-        return place_records(nbytes, shard_nbytes=self.job.options["shard_nbytes"])
-
-    def _commit(self, plan: Plan, metadata: MetadataTable | None, counts: Mapping[str, Any]) -> None:
-        from arraystore import _core
-
-        fields = [FieldSpec(self.publisher.field, "jpeg"), *(FieldSpec(name, "text") for name in text_names(metadata))]
         spec = StoreSpec(
-            n=plan.n,
-            fields=tuple(fields),
+            n=content.n,
+            fields=tuple(each.spec for each in content.fields),
             key=self.publisher.key,
             dataset=self.publisher.dataset,
             package=self.images.package,
@@ -279,11 +254,17 @@ def _report(store: Path, *, state: str, seconds: float, metadata: Path | None) -
     )
 
 
-def _count_categories(of: WritableColumn | None) -> dict[str, int]:
-    if not isinstance(of, CategoricalColumn):
-        return {}
-    counts = np.bincount(of.codes[of.codes >= 0], minlength=len(of.categories))
-    return dict(zip(of.categories.tolist(), counts.tolist(), strict=True))
+def _text_content(plan: Plan, metadata: MetadataTable | None, name: str) -> FieldContent:
+    from arraystore import _core
+
+    if metadata is None:
+        raise InternalError(f"{name} is a column of no table")
+    path, offset, nbytes = metadata.table.text(name)
+    record = np.flatnonzero(plan.table_row >= 0)
+    row = plan.table_row[record]
+    sizes = column(nbytes, np.uint32)[row]
+    extents = _core.Extents.in_file(path, column(offset, np.uint64)[row], sizes.astype(np.uint64))
+    return FieldContent(FieldSpec(name, "text"), extents, sizes, record)
 
 
 def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from arraystore import _core
+from arraystore.format.base import KEY, DataForm, Frame
 from arraystore.format.columns import NumericColumn, categorical
 from arraystore.format.layout import DEFAULT_SHARD_NBYTES
 from arraystore.format.spec import FieldSpec, StoreSpec
@@ -45,18 +46,24 @@ def make_large_store(root: Path, n: int = 5_000_000) -> Path:
     keys = _key_bytes(n)
     strings = _core.Strings(keys, np.arange(n + 1, dtype=np.uint64) * np.uint64(_KEY_NBYTES))
     hashes, rows, _ = _core.index_keys(strings)
+    jpegs = [insect_jpeg(seed, width=300) for seed in range(_IMAGES)]
+    images = np.frombuffer(b"".join(jpegs), np.uint8)
+    split = categorical(row.astype(np.int64) % len(_SPLITS), _SPLITS)
+    frame = Frame("processid", strings, {"split": split, "index": NumericColumn(row)})
+    data = {
+        "image": DataForm("jpeg", len(images), DEFAULT_SHARD_NBYTES),
+        KEY: DataForm("text", len(keys), DEFAULT_SHARD_NBYTES),
+    }
+    writer.begin(n, data, frame)
     index = {"offset": row * np.uint64(_KEY_NBYTES), "nbytes": np.full(n, _KEY_NBYTES, np.uint32)}
     index |= {"crc32c": np.asarray(strings.crc32c()), "hash": np.asarray(hashes), "row": np.asarray(rows)}
-    _write_field(writer, "key", keys, index)
-    jpegs = [insect_jpeg(seed, width=300) for seed in range(_IMAGES)]
+    _write_field(writer, KEY, keys, index)
     ends = np.cumsum([0, *map(len, jpegs)])
     which = (row % np.uint64(_IMAGES)).astype(np.int64)
     index = {"offset": ends[which].astype(np.uint64), "nbytes": np.diff(ends)[which].astype(np.uint32)}
     index |= {"crc32c": np.zeros(n, np.uint32), "status": np.zeros(n, np.uint8)}
     index |= {"height": np.full(n, 256, np.uint16), "width": np.full(n, 300, np.uint16)}
-    _write_field(writer, "image", np.frombuffer(b"".join(jpegs), np.uint8), index)
-    split = categorical(row.astype(np.int64) % len(_SPLITS), _SPLITS)
-    writer.write_columns("processid", strings, {"split": split, "index": NumericColumn(row)})
+    _write_field(writer, "image", images, index)
     writer.commit(StoreSpec(n=n, fields=(FieldSpec("image", "jpeg"),)), sync=False)
     return root
 
@@ -73,7 +80,7 @@ def _key_bytes(n: int) -> npt.NDArray[np.uint8]:
 def _write_field(
     writer: ZarrWriter, name: str, data: npt.NDArray[np.uint8], index: dict[str, npt.NDArray[Any]]
 ) -> None:
-    target = writer.add_data(name, total_nbytes=len(data), shard_nbytes=DEFAULT_SHARD_NBYTES)
+    target = writer.target(name)
     _core.write_sharded(
         np.ascontiguousarray(data),
         directory=str(target.directory),

@@ -3,7 +3,6 @@
 import csv
 import zipfile
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -51,7 +50,6 @@ def test_plan_joins_as_a_dictionary_does(tmp_path_factory, images, table, image_
     assert plan.image.tolist() == list(range(len(images)))
     assert plan.rows_left_out == len(table) - len(kept)
     assert plan.has_image.tolist() == [key in images for key in expected]
-    assert (np.diff(plan.placement.place.astype(np.int64)) > 0).all()
 
 
 def test_equal_duplicates_are_merged_and_counted(tmp_path):

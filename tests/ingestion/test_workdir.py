@@ -123,7 +123,7 @@ def test_removal_gives_way_to_a_lock_that_was_made_meanwhile(package, tmp_path, 
 def test_interrupted_overwrite_goes_on_and_keeps_what_is_packed(package, store, tmp_path, monkeypatch):
     path, results, pack = tmp_path / "s.zarr", [], _core.pack
     arraystore.ingest(package.sources(), path, rows="images")
-    stop_at(monkeypatch, ZarrWriter, "write_columns", package.sources(), path, overwrite=True, **OPTIONS)
+    stop_at(monkeypatch, ZarrWriter, "commit", package.sources(), path, overwrite=True, **OPTIONS)
     monkeypatch.setattr(_core, "pack", lambda *a, **k: results.append(pack(*a, **k)) or results[-1])
     report = arraystore.ingest(package.sources(), path, overwrite=True, **OPTIONS)
     assert (report.state, report.records) == ("resumed", 48)
@@ -134,7 +134,7 @@ def test_interrupted_overwrite_goes_on_and_keeps_what_is_packed(package, store, 
 
 def test_overwrite_begins_anew_where_another_job_was_interrupted(package, tmp_path, monkeypatch):
     path = tmp_path / "s.zarr"
-    stop_at(monkeypatch, ZarrWriter, "write_columns", package.sources(), path, rows="images")
+    stop_at(monkeypatch, ZarrWriter, "commit", package.sources(), path, rows="images")
     report = arraystore.ingest(package.sources(), path, overwrite=True)
     assert (report.state, report.records) == ("new", 48)
     assert arraystore.verify(path).ok
@@ -188,7 +188,7 @@ def test_other_job_begins_anew_while_nothing_is_packed(small, tmp_path):
 )
 def test_message_names_what_differs_once_something_is_packed(small, tmp_path, monkeypatch, change, message):
     path, options = tmp_path / "s.zarr", {}
-    stop_at(monkeypatch, ZarrWriter, "write_columns", small.sources(), path)
+    stop_at(monkeypatch, ZarrWriter, "commit", small.sources(), path)
     if change == "table":
         small.metadata.write_text(small.metadata.read_text() + "\n")
     elif change == "no table":
@@ -204,7 +204,7 @@ def test_message_names_what_differs_once_something_is_packed(small, tmp_path, mo
 
 def test_files_that_are_no_images_change_nothing(small, tmp_path, monkeypatch):
     path = tmp_path / "s.zarr"
-    stop_at(monkeypatch, ZarrWriter, "write_columns", small.sources(), path)
+    stop_at(monkeypatch, ZarrWriter, "commit", small.sources(), path)
     (small.images["cropped_256"] / "readme.txt").write_text("added")
     assert arraystore.ingest(small.sources(), path).state == "resumed"
     (small.images["cropped_256"] / ".DS_Store").write_bytes(b"touched")

@@ -1,0 +1,70 @@
+"""What a store is to hold, wherever it comes from: keys, fields as places of bytes, columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from arraystore.format.columns import WritableColumn
+from arraystore.format.spec import FieldSpec
+
+if TYPE_CHECKING:
+    from arraystore._core import Extents, Strings
+
+Check = Literal["none", "header", "pixels"]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldContent:
+    """The records of one field: where their bytes are, in the order in which they are to be written.
+
+    Parameters
+    ----------
+    spec : FieldSpec
+        Name and kind.
+    extents : Extents
+        Where the bytes of each are.
+    nbytes : ndarray of uint32, shape (k,)
+        Their sizes.
+    record : ndarray of int64, shape (k,)
+        The number of the record in the store that each belongs to; records that occur in none have no bytes.
+    check : {"none", "header", "pixels"}
+        How far each is looked at.
+    """
+
+    spec: FieldSpec
+    extents: Extents
+    nbytes: npt.NDArray[np.uint32]
+    record: npt.NDArray[np.int64]
+    check: Check = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """All that a store is to hold. It is the same for every source, and for every container that it is written to.
+
+    Parameters
+    ----------
+    key_name : str
+        Name of the key.
+    keys : Strings
+        Key of each record.
+    fields : sequence of FieldContent
+        Its fields, the main one first.
+    columns : callable
+        Makes the columns in their order; called once, so that they need not be in memory for long.
+    """
+
+    key_name: str
+    keys: Strings
+    fields: Sequence[FieldContent]
+    columns: Callable[[], Mapping[str, WritableColumn]]
+
+    @property
+    def n(self) -> int:
+        """Number of records."""
+        return len(self.keys)
