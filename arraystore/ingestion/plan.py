@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -41,6 +42,8 @@ class Plan:
         Images with the key and the bytes of another: the one that is kept, the one that is not.
     split_mismatch : ndarray of int64
         Records whose path tells another split than the table.
+    unknown_split : ndarray of int64
+        Records with a split in the table that the publisher does not know.
     rows_left_out : int
         Rows of the table that were left out because they have no image (`rows="images"`).
     """
@@ -51,6 +54,7 @@ class Plan:
     record: Indices
     merged: Indices
     split_mismatch: Indices
+    unknown_split: Indices
     rows_left_out: int
 
     @property
@@ -73,6 +77,7 @@ def make_plan(
     image_keys: Strings,
     key: str = "processid",
     rows: Rows = "all",
+    known_splits: Collection[str] = (),
 ) -> Plan:
     """Join images and table by key.
 
@@ -88,6 +93,8 @@ def make_plan(
         Key column of the table.
     rows : {"all", "images"}
         Whether rows of the table without an image are kept.
+    known_splits : collection of str
+        The publisher's splits; none if there are none.
 
     Returns
     -------
@@ -99,7 +106,7 @@ def make_plan(
         If two images of one key differ, or two rows of the table have the same key. Images are read only if their key
         occurs twice.
     SourceError
-        If a row of the table has no key, or an image has 4 GiB or more.
+        If a row of the table has no key, no image has a row in the table, or an image has 4 GiB or more.
     """
     _check_nbytes(images)
     image, merged = _distinct_images(images, image_keys)
@@ -109,6 +116,7 @@ def make_plan(
         table_keys = metadata.table.strings(key)
         _check_table_keys(metadata, table_keys, key)
         match = _match(table_keys, _take(image_keys, image))
+        _check_any_match(metadata, table_keys, image_keys, match, key)
     table_row, record, left_out = _number_records(match, 0 if metadata is None else len(metadata), rows)
     return Plan(
         keys=_record_keys(table_keys, table_row, _take(image_keys, image[match < 0])),
@@ -117,6 +125,7 @@ def make_plan(
         record=record,
         merged=merged,
         split_mismatch=_split_mismatch(images, metadata, image, match, record),
+        unknown_split=_unknown_split(metadata, table_row, known_splits),
         rows_left_out=left_out,
     )
 
@@ -156,6 +165,18 @@ def _check_table_keys(metadata: MetadataTable, keys: Strings, key: str) -> None:
         )
 
 
+def _check_any_match(
+    metadata: MetadataTable, table_keys: Strings, image_keys: Strings, match: Indices, key: str
+) -> None:
+    if len(table_keys) and len(match) and not (match >= 0).any():
+        raise SourceError(
+            f"{metadata.path}: none of the {len(match):,} images has a row in this table: its first {key} is "
+            f"{table_keys[0]!r}, the first image is {image_keys[0]!r}. Name the table of these images with --metadata, "
+            "or the column that names them with --key",
+            "no-key-matches",
+        )
+
+
 def _line(row: np.int64) -> int:
     # The header is line 1. With line breaks inside of quotes the number is only that of the row.
     return int(row) + 2
@@ -189,6 +210,17 @@ def _split_mismatch(
     is_known = (match >= 0) & (told >= 0)
     tabled = recode[column(metadata.table.codes("split"), np.int32)[match[is_known]]]
     return np.sort(record[is_known][tabled != told[is_known]])
+
+
+def _unknown_split(metadata: MetadataTable | None, table_row: Indices, known: Collection[str]) -> Indices:
+    if metadata is None or not known or not metadata.has("split"):
+        return np.zeros(0, np.int64)
+    # One more entry than categories: code -1, a missing split, finds False at the end.
+    is_unknown = np.array([*(name not in known for name in metadata.table.categories("split")), False], bool)
+    if not is_unknown.any():
+        return np.zeros(0, np.int64)
+    codes = np.append(column(metadata.table.codes("split"), np.int32), np.int32(-1))
+    return np.flatnonzero(is_unknown[codes[table_row]])
 
 
 # ---- keys, which the core holds and compares ----

@@ -17,6 +17,10 @@ _LABELS = {
         "image in the directory of another split than the table says",
         "images in the directory of another split than the table says",
     ),
+    "unknown-split": (
+        "record with a split that its publisher does not know",
+        "records with a split that their publisher does not know",
+    ),
     "unusable-file": ("file that cannot be read from the source", "files that cannot be read from the source"),
     "merged-duplicate": ("duplicate with the same bytes (kept once)", "duplicates with the same bytes (kept once)"),
     "skipped-file": ("file that is no image (skipped)", "files that are no images (skipped)"),

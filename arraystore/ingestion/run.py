@@ -168,6 +168,7 @@ class _Run:
             image_keys=self.publisher.image_keys(self.images, metadata),
             key=self.publisher.key,
             rows=self.job.options["rows"],
+            known_splits=self.publisher.splits,
         )
         begin_packing(self.writer)
         content = Content(

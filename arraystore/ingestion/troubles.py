@@ -74,6 +74,7 @@ def find_troubles(
         found.append(_records(plan, "image-without-row", extra, _paths(plan, images, extra)))
     mismatched = plan.split_mismatch
     found.append(_records(plan, "split-mismatch", mismatched, _paths(plan, images, mismatched)))
+    found.append(_records(plan, "unknown-split", plan.unknown_split))
     found.append(Troubles("merged-duplicate", len(plan.merged), lambda: _merged(plan, images)))
     skipped = [_file("skipped-file", path, reason) for reason, path in images.skipped_paths()]
     found.append(Troubles("skipped-file", len(skipped), lambda: skipped))

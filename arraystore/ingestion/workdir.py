@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -20,6 +21,7 @@ from arraystore.format.durable import write_durably
 from arraystore.format.spec import FORMAT_VERSION
 
 _PLAN = "plan.json"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 State = Literal["new", "resumed", "complete"]
 
@@ -105,10 +107,18 @@ def work_on(writer: StoreWriter, job: Job, *, overwrite: bool) -> Iterator[State
     with _locked(writer):
         try:
             yield _prepare(writer, job, overwrite=overwrite)
-        except BaseException:
+        except BaseException as error:
             with suppress(OSError):
                 _leave_nothing(writer, with_directory=is_ours)
+            if isinstance(error, OSError) and error.errno in _FULL:
+                raise _disk_is_full(error, writer.path) from error
             raise
+
+
+def _disk_is_full(error: OSError, store: Path) -> OSError:
+    words = f"{os.strerror(error.errno or 0)}: free some space and run the same command again, what is packed is kept"
+    # zarr-python names no file.
+    return OSError(error.errno, words, error.filename or str(store))
 
 
 def _prepare(writer: StoreWriter, job: Job, *, overwrite: bool) -> State:

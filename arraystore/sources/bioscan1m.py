@@ -16,7 +16,7 @@ import numpy.typing as npt
 from arraystore.errors import DuplicateKeyError, SourceError
 from arraystore.sources.archive import column, concatenate
 from arraystore.sources.base import ImageSet, PathLabels, Skipped, Source, check_published_key
-from arraystore.sources.image_files import file_names, is_image_file, is_image_path, is_junk_file
+from arraystore.sources.image_files import file_names, is_image_file, is_image_path, is_junk_file, skipped_words
 from arraystore.sources.tables import MetadataTable, TableColumn, TableDialect, find_upwards
 
 if TYPE_CHECKING:
@@ -342,7 +342,7 @@ def _nothing_found(members: Members, package: str | None, found: Mapping[str, in
         return problem + "; there are images of " + ", ".join(sorted(found))
     if package is None and is_image_file(members).any():
         return f"{problem}; no directory is like {{package}}/part1, so say with --package what the images are"
-    return problem
+    return problem + skipped_words(members)
 
 
 def _parts(places: Sequence[Place], directory: npt.NDArray[np.uint32]) -> PathLabels:

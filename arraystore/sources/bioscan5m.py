@@ -16,7 +16,7 @@ import numpy.typing as npt
 from arraystore.errors import SourceError
 from arraystore.sources.archive import column
 from arraystore.sources.base import ImageSet, PathLabels, Skipped, Source, check_published_key
-from arraystore.sources.image_files import is_image_file, is_image_path, is_junk_file
+from arraystore.sources.image_files import is_image_file, is_image_path, is_junk_file, skipped_words
 from arraystore.sources.tables import MetadataTable, TableColumn, TableDialect, find_upwards
 
 if TYPE_CHECKING:
@@ -287,7 +287,7 @@ def _nothing_found(members: Members, package: str | None, found: Mapping[str, in
     if package is None and is_image_file(members).any():
         expected = "images/{package}/{split}/[{chunk}/]"
         return f"{problem}; no directory is like {expected}, so say with --package what the images are"
-    return problem
+    return problem + skipped_words(members)
 
 
 def _labels(names: Sequence[str | None], directory: npt.NDArray[np.uint32]) -> PathLabels:

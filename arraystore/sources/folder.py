@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import math
 import re
@@ -15,8 +14,16 @@ import numpy as np
 from arraystore.errors import SourceError
 from arraystore.sources.archive import column, concatenate
 from arraystore.sources.base import ImageSet, Skipped
-from arraystore.sources.image_files import file_names, is_image_file, is_image_path, is_junk_file
-from arraystore.sources.tables import ColumnKind, MetadataTable, TableColumn, TableDialect, columns_of, other_delimiter
+from arraystore.sources.image_files import file_names, is_image_file, is_image_path, is_junk_file, skipped_words
+from arraystore.sources.tables import (
+    ColumnKind,
+    MetadataTable,
+    TableColumn,
+    TableDialect,
+    columns_of,
+    other_delimiter,
+    read_header,
+)
 
 if TYPE_CHECKING:
     from arraystore._core import Members, Strings
@@ -181,15 +188,11 @@ def _nothing_found(members: Members) -> str:
     problem = f"no images in {', '.join(members.sources)}: {len(members):,} files were looked at, none is a .jpg"
     if any(path.lower().endswith(".zip") for path, _ in members.skipped):
         return problem + "; there are zip archives in the folder: name them instead of it"
-    return problem
+    return problem + skipped_words(members)
 
 
 def _find_key(path: Path, dialect: TableDialect) -> str:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        try:
-            header = next(csv.reader(file, delimiter=dialect.delimiter), [])
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise SourceError(f"{path}: its header is no UTF-8 CSV: {error}", "no-table") from error
+    header = read_header(path, dialect.delimiter)
     found = next((name for name in KEY_COLUMNS if name in header), None)
     if found is None:
         raise SourceError(

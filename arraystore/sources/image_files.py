@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,6 +63,26 @@ def is_image_path(path: str) -> bool:
     """
     *folders, name = path.split("/")
     return name.lower().endswith(_IMAGE_SUFFIXES) and not name.startswith(".") and "__MACOSX" not in folders
+
+
+def skipped_words(members: Members) -> str:
+    """Return the end of a message on sources without images: what was skipped, and why.
+
+    Parameters
+    ----------
+    members : Members
+        All files of the sources.
+
+    Returns
+    -------
+    str
+        Empty if nothing was skipped.
+    """
+    counts = Counter(reason for _, reason in members.skipped)
+    if not counts:
+        return ""
+    reasons = ", ".join(f"{reason} ({count:,})" for reason, count in counts.most_common(3))
+    return f"; {counts.total():,} were skipped: {reasons}"
 
 
 def file_names(images: ImageSet) -> Strings:

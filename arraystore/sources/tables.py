@@ -101,11 +101,7 @@ def columns_of(path: Path, dialect: TableDialect, *, key: str) -> tuple[TableCol
     SourceError
         If the key column is missing, or a name occurs twice or cannot be the name of an array.
     """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        try:
-            header = next(csv.reader(file, delimiter=dialect.delimiter), [])
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise SourceError(f"{path}: its header is no UTF-8 CSV: {error}", "no-table") from error
+    header = read_header(path, dialect.delimiter)
     by_name = {column.name: column for column in dialect.columns}
     if key not in header:
         raise SourceError(
@@ -125,6 +121,36 @@ def columns_of(path: Path, dialect: TableDialect, *, key: str) -> tuple[TableCol
                 "column-name",
             )
     return tuple(by_name.get(name, TableColumn(name, "category")) for name in names)
+
+
+def read_header(path: Path, delimiter: str) -> list[str]:
+    """Return the names of the columns of a text table: the cells of its first line.
+
+    Parameters
+    ----------
+    path : Path
+        A text table, with or without a byte order mark.
+    delimiter : str
+        One character.
+
+    Returns
+    -------
+    list of str
+        Empty for an empty file.
+
+    Raises
+    ------
+    SourceError
+        If that line is not UTF-8, or no line of a table. What follows it is not looked at.
+    """
+    # A reader of text decodes a buffer ahead, and so would blame the header for what a later line holds.
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        try:
+            header = next(csv.reader(file, delimiter=delimiter), [])
+            "".join(header).encode()
+        except (UnicodeError, csv.Error) as error:
+            raise SourceError(f"{path}: its header is no UTF-8 CSV: {error}", "no-table") from error
+    return header
 
 
 def other_delimiter(header: list[str], dialect: TableDialect) -> str:

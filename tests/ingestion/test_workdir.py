@@ -146,7 +146,7 @@ def test_error_before_anything_is_packed_leaves_nothing(small, tmp_path):
     with pytest.raises(SourceError, match="north"):
         arraystore.ingest(small.sources(), path)
     assert not path.exists()
-    small.metadata.write_text("processid,coord-lat\nA-1,90\n")
+    small.metadata.write_text(f"processid,coord-lat\n{small.keys[0]},90\n")
     assert arraystore.ingest(small.sources(), path).state == "new"
 
 
@@ -172,7 +172,7 @@ def test_other_job_begins_anew_while_nothing_is_packed(small, tmp_path):
     path = tmp_path / "s.zarr"
     arguments = [sys.executable, "-c", KILLED, *map(str, small.sources()), str(path)]
     assert subprocess.run(arguments, check=False).returncode == -signal.SIGKILL
-    small.metadata.write_text("processid\nA-1\n")
+    small.metadata.write_text(f"processid\n{small.keys[0]}\n")
     assert arraystore.ingest(small.sources(), path).state == "new"
     assert arraystore.verify(path).ok
 

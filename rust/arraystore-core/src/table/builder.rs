@@ -23,7 +23,7 @@ pub(super) enum Bad {
     Other(Error),
 }
 
-const NOT_UTF8: Bad = Bad::Cell("UTF-8");
+const NOT_UTF8: Bad = Bad::Cell("UTF-8 (convert the table, such as with iconv)");
 
 /// Which cells are missing.
 struct Missing {
