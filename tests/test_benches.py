@@ -25,6 +25,11 @@ def test_the_bench_of_ingest_runs(tmp_path):
     assert "zip-deflated" in run("ingest.py", "--images", "40", "--folder", str(tmp_path))
 
 
+def test_the_bench_of_a_whole_package_runs(tmp_path):
+    assert "2,000 records" in run("scale.py", str(tmp_path), "--rows", "2000")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_comparison_runs(tmp_path):
     for guest in ("cv2", "matplotlib", "simplejpeg"):
         pytest.importorskip(guest, reason="an extra of the benches")
