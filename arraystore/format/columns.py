@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+_PART_ROWS = 1 << 20
 
 
 class Texts(Protocol):
@@ -90,15 +92,26 @@ def categorical(codes: npt.ArrayLike, categories: Sequence[str]) -> CategoricalC
     -------
     CategoricalColumn
     """
-    given = np.asarray(codes, dtype=np.int64)
-    used = np.flatnonzero(np.bincount(given[given >= 0], minlength=len(categories)))
+    given = np.asarray(codes)
+    # Code -1 counts at the end. In parts, since NumPy makes 64-bit integers of all indices.
+    counts = np.zeros(len(categories) + 1, np.int64)
+    for part in _parts(given):
+        counts += np.bincount(np.where(part < 0, len(categories), part), minlength=len(counts))
+    used = np.flatnonzero(counts[:-1])
     names: npt.NDArray[Any] = np.array([categories[index] for index in used.tolist()], dtype=np.object_)
     order = np.argsort(names) if len(names) else np.zeros(0, dtype=np.int64)
     dtype = _code_dtype(len(names))
     # One more entry than categories, so that code -1 finds -1 at the end.
     recode = np.full(len(categories) + 1, -1, dtype=dtype)
     recode[used[order]] = np.arange(len(order), dtype=dtype)
-    return CategoricalColumn(recode[given], names[order])
+    recoded = np.empty(len(given), dtype)
+    for part, out in zip(_parts(given), _parts(recoded), strict=True):
+        np.take(recode, part, mode="wrap", out=out)
+    return CategoricalColumn(recoded, names[order])
+
+
+def _parts(values: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    return (values[start : start + _PART_ROWS] for start in range(0, len(values), _PART_ROWS))
 
 
 def _code_dtype(count: int) -> type[np.signedinteger[Any]]:

@@ -50,14 +50,14 @@ def write_columns(
     """
     import zarr
 
-    for name, column in columns.items():
-        if len(column) != len(index):
-            raise ValueError(f"column {name} has {len(column)} values for {len(index)} records")
     attributes = {"column-order": list(columns), "_index": index_name}
     frame = zarr.open_group(directory, mode="w", zarr_format=3)
     frame.update_attributes({**attributes, **_encoding("dataframe", "0.2.0")})
     _write_strings(frame, index_name, index)
+    # One at a time, since some mappings make a column when they are asked for it.
     for name, column in columns.items():
+        if len(column) != len(index):
+            raise ValueError(f"column {name} has {len(column)} values for {len(index)} records")
         _write_column(frame, name, column)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -43,6 +43,28 @@ class FieldContent:
     check: Check = "none"
 
 
+class LazyColumns(Mapping[str, WritableColumn]):
+    """Columns that are made each time they are asked for, so that one of them is in memory at a time.
+
+    Parameters
+    ----------
+    makers : mapping of str to callable
+        Makes each column, by its name, in their order.
+    """
+
+    def __init__(self, makers: Mapping[str, Callable[[], WritableColumn]]) -> None:
+        self._makers = makers
+
+    def __getitem__(self, name: str) -> WritableColumn:
+        return self._makers[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """All that a store is to hold. It is the same for every source, and for every container that it is written to.
@@ -56,7 +78,7 @@ class Content:
     fields : sequence of FieldContent
         Its fields, the main one first.
     columns : callable
-        Makes the columns in their order; called once, so that they need not be in memory for long.
+        Gives the columns in their order; called once, so that what they are made of need not be in memory for long.
     """
 
     key_name: str

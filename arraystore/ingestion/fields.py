@@ -13,7 +13,7 @@ from arraystore.format.arrays import RAGGED_DTYPES, field_dtypes
 from arraystore.format.base import KEY, DataForm, Frame, StoreWriter
 from arraystore.format.columns import CategoricalColumn, WritableColumn
 from arraystore.format.layout import Placement, place_records
-from arraystore.format.spec import FieldSpec, Status
+from arraystore.format.spec import FieldKind, FieldSpec, Status
 from arraystore.ingestion.content import Content, FieldContent
 from arraystore.ingestion.progress import Advance, Progress
 from arraystore.sources.archive import column
@@ -85,10 +85,12 @@ def write_content(packing: Packing, content: Content, shown: Progress) -> Writte
     from arraystore import _core
 
     writer = packing.writer
+    key_nbytes = np.diff(column(content.keys.offsets, np.uint64)).astype(RAGGED_DTYPES["nbytes"])
+    sizes = {**{each.spec.name: each.nbytes for each in content.fields}, KEY: key_nbytes}
+    placements = {name: place_records(nbytes, shard_nbytes=packing.shard_nbytes) for name, nbytes in sizes.items()}
+    splits = _begin(writer, content, placements, shown)
     fields = {each.spec.name: each for each in content.fields}
-    fields[KEY] = _key_content(writer.work_directory, content.keys)
-    placements = {name: place_records(each.nbytes, shard_nbytes=packing.shard_nbytes) for name, each in fields.items()}
-    splits = _begin(writer, content, fields, placements, shown)
+    fields[KEY] = _key_content(writer.work_directory, content.keys, key_nbytes)
     results = {}
     for name, each in fields.items():
         unit = "keys" if name == KEY else _UNITS[each.spec.kind]
@@ -103,13 +105,13 @@ def write_content(packing: Packing, content: Content, shown: Progress) -> Writte
 def _begin(
     writer: StoreWriter,
     content: Content,
-    fields: Mapping[str, FieldContent],
     placements: Mapping[str, Placement],
     shown: Progress,
 ) -> dict[str, int]:
+    kinds: dict[str, FieldKind] = {each.spec.name: each.spec.kind for each in content.fields}
     data = {
-        name: DataForm(each.spec.kind, placements[name].total_nbytes, placements[name].shard_nbytes)
-        for name, each in fields.items()
+        name: DataForm(kinds.get(name, "text"), placement.total_nbytes, placement.shard_nbytes)
+        for name, placement in placements.items()
     }
     with shown.phase("columns", unit="columns") as advance:
         columns = content.columns()
@@ -163,13 +165,11 @@ def _write_field_index(
     writer.write_index(content.spec.name, arrays)
 
 
-def _key_content(work_directory: Path, keys: Strings) -> FieldContent:
+def _key_content(work_directory: Path, keys: Strings, nbytes: npt.NDArray[np.uint32]) -> FieldContent:
     """Spill the keys to a file, from which they are packed like every other field."""
     from arraystore import _core
 
     spill = work_directory / "keys.bin"
     column(keys.data, np.uint8).tofile(spill)
-    offsets = column(keys.offsets, np.uint64)
-    nbytes = np.diff(offsets).astype(RAGGED_DTYPES["nbytes"])
-    extents = _core.Extents.in_file(str(spill), offsets[:-1], nbytes.astype(np.uint64))
+    extents = _core.Extents.in_file(str(spill), column(keys.offsets, np.uint64)[:-1], nbytes)
     return FieldContent(FieldSpec(KEY, "text"), extents, nbytes, np.arange(len(nbytes)))

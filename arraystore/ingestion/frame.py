@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from arraystore.format.columns import (
     WritableColumn,
     categorical,
 )
+from arraystore.ingestion.content import LazyColumns
 from arraystore.ingestion.plan import Plan
 from arraystore.sources.archive import column, concatenate
 from arraystore.sources.base import ImageSet
@@ -24,9 +27,7 @@ if TYPE_CHECKING:
     from arraystore._core import Strings
 
 
-def build_columns(
-    plan: Plan, images: ImageSet, metadata: MetadataTable | None, *, key: str
-) -> dict[str, WritableColumn]:
+def build_columns(plan: Plan, images: ImageSet, metadata: MetadataTable | None, *, key: str) -> LazyColumns:
     """Gather the columns of all records.
 
     Parameters
@@ -42,17 +43,17 @@ def build_columns(
 
     Returns
     -------
-    dict of str to Column
+    LazyColumns
         In the order of the table; then what only the paths tell.
     """
-    columns: dict[str, WritableColumn] = {}
+    columns: dict[str, Callable[[], WritableColumn]] = {}
     for each in metadata.columns if metadata is not None else ():
         if metadata is not None and each.name != key and each.kind != "text":
-            columns[each.name] = _gather(plan, images, metadata, each)
+            columns[each.name] = partial(_gather, plan, images, metadata, each)
     for name in images.labels:
         if name not in columns:
-            columns[name] = _from_paths(plan, images, name)
-    return columns
+            columns[name] = partial(_from_paths, plan, images, name)
+    return LazyColumns(columns)
 
 
 def text_names(metadata: MetadataTable | None) -> list[str]:
@@ -75,12 +76,19 @@ def _gather(plan: Plan, images: ImageSet, metadata: MetadataTable, of: TableColu
 
 
 def _take(values: npt.NDArray[Any], row: npt.NDArray[np.int64], *, missing: float) -> npt.NDArray[Any]:
+    if len(row) == len(values) and _is_counting(row):
+        return values
     # Row -1 finds the last entry.
     return np.append(values, values.dtype.type(missing))[row]
 
 
+def _is_counting(row: npt.NDArray[np.int64]) -> bool:
+    """Tell whether these are all rows of a table, in its order; most often they are."""
+    return not len(row) or (int(row[0]) == 0 and int(row[-1]) == len(row) - 1 and bool((np.diff(row) == 1).all()))
+
+
 def _integers(values: npt.NDArray[Any], missing: npt.NDArray[Any], dtype: str) -> WritableColumn:
-    kept = np.where(missing, 0, values)
+    kept = np.where(missing, 0, values) if missing.any() else values
     limits = np.iinfo(dtype)
     if not len(kept) or (kept.min() >= limits.min and kept.max() <= limits.max):
         kept = kept.astype(dtype)
@@ -90,6 +98,9 @@ def _integers(values: npt.NDArray[Any], missing: npt.NDArray[Any], dtype: str) -
 def _strings(values: Strings, row: npt.NDArray[np.int64]) -> WritableColumn:
     from arraystore import _core
 
+    if len(row) == len(values) and _is_counting(row):
+        missing = np.diff(column(values.offsets, np.uint64)) == 0
+        return TextsColumn(values, missing if missing.any() else None)
     padded = concatenate(values, _core.Strings.from_list([""]))
     taken = padded.take(np.where(row < 0, len(values), row).astype(np.uint64))
     missing = np.diff(column(taken.offsets, np.uint64)) == 0
@@ -100,8 +111,7 @@ def _with_labels(
     plan: Plan, images: ImageSet, name: str, codes: npt.NDArray[Any], categories: list[str]
 ) -> CategoricalColumn:
     """Add what the paths tell of records without a row."""
-    merged = codes.astype(np.int64)
-    names = list(categories)
+    names, merged = list(categories), codes
     if name in images.labels:
         labels = images.labels[name]
         position = {category: index for index, category in enumerate(names)}
@@ -111,7 +121,9 @@ def _with_labels(
                 names.append(category)
         recode = np.array([*(position[category] for category in labels.categories), -1], np.int64)
         is_extra = plan.table_row[plan.record] < 0
-        merged[plan.record[is_extra]] = recode[labels.codes[plan.image[is_extra]]]
+        if is_extra.any():
+            merged = codes.copy()
+            merged[plan.record[is_extra]] = recode[labels.codes[plan.image[is_extra]]]
     return categorical(merged, names)
 
 

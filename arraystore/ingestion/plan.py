@@ -246,4 +246,7 @@ def _take(keys: Strings, indices: Indices) -> Strings:
 def _record_keys(table_keys: Strings | None, table_row: Indices, extra: Strings) -> Strings:
     if table_keys is None:
         return extra
+    if len(table_row) == len(table_keys) and not len(extra):
+        # Every row is a record, in the same order.
+        return table_keys
     return concatenate(_take(table_keys, table_row[table_row >= 0]), extra)

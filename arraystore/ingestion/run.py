@@ -171,14 +171,19 @@ class _Run:
             known_splits=self.publisher.splits,
         )
         begin_packing(self.writer)
+        has_table = metadata is not None
+        fields = [self._image_content(plan), *(_text_content(plan, metadata, name) for name in text_names(metadata))]
+        # The cells are a gigabyte for five million rows: given away, to be gone when the columns are written.
+        given = [metadata]
+        del metadata
         content = Content(
             self.publisher.key,
             plan.keys,
-            [self._image_content(plan), *(_text_content(plan, metadata, name) for name in text_names(metadata))],
-            lambda: build_columns(plan, self.images, metadata, key=self.publisher.key),
+            fields,
+            lambda: build_columns(plan, self.images, given.pop(), key=self.publisher.key),
         )
         written = write_content(self.packing, content, self.progress)
-        counts = self._count(plan, written.results[self.publisher.field], has_table=metadata is not None)
+        counts = self._count(plan, written.results[self.publisher.field], has_table=has_table)
         self._commit(content, counts | {"split": dict(written.splits)})
 
     def _read_table(self) -> MetadataTable | None:
