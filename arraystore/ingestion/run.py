@@ -26,6 +26,7 @@ from arraystore.ingestion.troubles import find_troubles, write_troubles
 from arraystore.ingestion.workdir import Job, begin_packing, remove_workdir, work_on
 from arraystore.sources.archive import column, scan_sources
 from arraystore.sources.base import ImageSet, Source
+from arraystore.sources.hdf5_members import spill_indirect
 from arraystore.sources.registry import recognise
 from arraystore.sources.tables import MetadataTable, fingerprint_file, read_metadata
 from arraystore.threads import thread_count
@@ -120,7 +121,7 @@ def ingest(
     _check_outside(writer.path, paths)
     shown = make_progress(progress)
     with shown.phase("scan", unit="files") as advance:
-        members = scan_sources(paths, progress=advance)
+        members = scan_sources(paths, with_indirect=True, progress=advance)
     publisher = recognise(members, package=package)
     images = publisher.images(members, package=package)
     table = Path(metadata) if metadata is not None else publisher.find_table(paths)
@@ -161,6 +162,7 @@ class _Run:
         return self.packing.writer
 
     def all_steps(self) -> None:
+        spill_indirect(self.images.members, self.images.indices, self.writer.work_directory / "images.bin")
         metadata = self._read_table()
         plan = make_plan(
             self.images,
@@ -183,6 +185,7 @@ class _Run:
             lambda: build_columns(plan, self.images, given.pop(), key=self.publisher.key),
         )
         written = write_content(self.packing, content, self.progress)
+        self.images.members.check_unchanged()
         counts = self._count(plan, written.results[self.publisher.field], has_table=has_table)
         self._commit(content, counts | {"split": dict(written.splits)})
 

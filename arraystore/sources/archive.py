@@ -1,7 +1,8 @@
-"""Folders and archives as tables of members: a thin layer over the core's scan."""
+"""Folders, archives and HDF5 files as tables of members: which path is what, and a thin layer over the core's scan."""
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from arraystore._core import Buffer, Members, Strings
 
 Number = TypeVar("Number", bound=np.generic)
+
+# Enough for what a store says of itself, which comes first.
+_DOCUMENT_NBYTES = 1 << 16
 
 
 def column(buffer: Buffer, dtype: type[Number]) -> npt.NDArray[Number]:
@@ -39,14 +43,19 @@ def column(buffer: Buffer, dtype: type[Number]) -> npt.NDArray[Number]:
 
 
 def scan_sources(
-    paths: Sequence[str | os.PathLike[str]], *, progress: Callable[[int, int], None] | None = None
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    with_indirect: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Members:
-    """List the files of folders and zip archives, without reading any of them.
+    """List the files of folders and zip archives, and the data sets of HDF5 files, without reading any of them.
 
     Parameters
     ----------
     paths : sequence of path-like
-        Folders and archives.
+        Folders, archives and HDF5 files.
+    with_indirect : bool, default False
+        Whether data sets of HDF5 files are listed that cannot be read in place; see `hdf5_members.scan_hdf5`.
     progress : callable, optional
         Called with the numbers of files and bytes so far.
 
@@ -57,15 +66,40 @@ def scan_sources(
     Raises
     ------
     SourceError
-        If no path is given, or an archive is damaged.
+        If no path is given, an archive or HDF5 file is damaged, or one is a store.
     FileNotFoundError
         If a path does not exist.
     """
     from arraystore import _core
+    from arraystore.sources.hdf5_members import is_hdf5, join, scan_hdf5
 
     if not paths:
-        raise SourceError("no source given: name a folder of images, or one or several zip archives")
-    return _core.scan([str(Path(path).absolute()) for path in paths], progress=progress)
+        raise SourceError("no source given: name a folder of images, or one or several zip archives or HDF5 files")
+    absolute = [Path(path).absolute() for path in paths]
+    for path in absolute:
+        _refuse_store(path)
+    parts: list[Members] = []
+    before = 0
+
+    def advance(members: int, nbytes: int) -> None:
+        if progress is not None:
+            progress(before + members, nbytes)
+
+    for is_container, run in itertools.groupby(absolute, is_hdf5):
+        if is_container:
+            for path in run:
+                parts.append(scan_hdf5(path, with_indirect=with_indirect, progress=advance))
+                before += len(parts[-1])
+        else:
+            parts.append(_core.scan([str(path) for path in run], progress=advance))
+            before += len(parts[-1])
+    return join(parts)
+
+
+def _refuse_store(path: Path) -> None:
+    document = path / "zarr.json"
+    if document.is_file() and b'"format_version"' in document.read_bytes()[:_DOCUMENT_NBYTES]:
+        raise SourceError(f"{path} is a store already, no source: open it as it is", "store-as-source")
 
 
 def concatenate(one: Strings, other: Strings) -> Strings:

@@ -1,4 +1,4 @@
-"""BIOSCAN-1M: `{package}/part{n}/{image_file}` below any prefix, in folders and zips; its TSV tells whose images."""
+"""BIOSCAN-1M: `{package}/part{n}/{image_file}` below any prefix, or HDF5 files; its TSV tells whose images they are."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ import numpy.typing as npt
 from arraystore.errors import DuplicateKeyError, SourceError
 from arraystore.sources.archive import column, concatenate
 from arraystore.sources.base import ImageSet, PathLabels, Skipped, Source, check_published_key
-from arraystore.sources.image_files import file_names, is_image_file, is_image_path, is_junk_file, skipped_words
+from arraystore.sources.image_files import (
+    file_names,
+    has_prefix,
+    is_image_file,
+    is_image_path,
+    is_junk_file,
+    skipped_words,
+    without_prefix,
+)
 from arraystore.sources.tables import MetadataTable, TableColumn, TableDialect, find_upwards
 
 if TYPE_CHECKING:
@@ -57,7 +65,7 @@ _PART = re.compile(r"part([0-9]{1,3})\Z")
 # A package, alone or in the name of its archive: `bioscan_images_cropped_full_part7.zip`, `BIOSCAN_1M_cropped_256`.
 _ARCHIVE = re.compile(
     r"(?P<prefix>bioscan_images_|bioscan_1m_)?(?P<package>" + "|".join(PACKAGE_SPELLINGS) + r")"
-    r"(?:_part(?P<part>[0-9]{1,3}))?(?:\.zip)?\Z",
+    r"(?:_part(?P<part>[0-9]{1,3}))?(?:\.(?:zip|hdf5|h5))?\Z",
     re.IGNORECASE,
 )
 # `{number}.jpg` or `{sampleid}.jpg`, a plate and a well.
@@ -67,6 +75,10 @@ _SPLITS_OF_5M = frozenset(
 )
 _TABLES = ("BIOSCAN_Insect_Dataset_metadata.tsv", "BIOSCAN_1M_Insect_Dataset_metadata.tsv")
 _LOOKED_AT = 1_000
+# The group of the publisher's own HDF5 files.
+_GROUP = "bioscan_dataset"
+# A crop that stands in an HDF5 file beside the image that it was cut from.
+_CROP = "CROPPED_"
 
 _logger = logging.getLogger(__name__)
 
@@ -117,7 +129,7 @@ def place_of(directory: str) -> Place:
     package = PACKAGE_SPELLINGS[archive["package"].lower()] if archive else None
     part = of_part[1] if of_part else archive["part"] if archive else None
     is_foreign = _is_of_5m(names)
-    has_marker = "bioscan1m" in names or ("bioscan", "images") in itertools.pairwise(names)
+    has_marker = "bioscan1m" in names or names[-1] == _GROUP or ("bioscan", "images") in itertools.pairwise(names)
     is_named = has_marker or bool(archive and (archive["prefix"] or of_part))
     return Place(package, None if part is None else str(int(part)), is_named and not is_foreign, is_foreign)
 
@@ -200,6 +212,7 @@ class Bioscan1M:
         is_told = chosen in (wanted, of_archives)
         fits = np.array([place.package == chosen or (is_told and place.package is None) for place in places], bool)
         is_chosen = fits[directory[candidates]] if len(candidates) else np.zeros(0, bool)
+        is_chosen &= _is_wanted_crop(members, candidates, chosen)
         indices = candidates[is_chosen]
         if not len(indices):
             raise SourceError(_nothing_found(members, chosen, found), "no-images")
@@ -261,7 +274,9 @@ class Bioscan1M:
         """
         from arraystore import _core
 
-        stems = images.stems
+        stems, files_named = images.stems, file_names(images)
+        if len(images) and has_prefix(stems, _CROP).all():
+            stems, files_named = without_prefix(stems, _CROP), without_prefix(files_named, _CROP)
         if table is None:
             _logger.warning("without the metadata TSV, images are known by their file names, not by their processid")
             return stems
@@ -271,7 +286,7 @@ class Bioscan1M:
             )
         files, processids = table.table.strings("image_file"), table.table.strings(self.key)
         _check_files(table, files)
-        row = column(_core.match_keys(files, file_names(images)), np.int64)
+        row = column(_core.match_keys(files, files_named), np.int64)
         place = np.where(row >= 0, row, len(processids) + np.arange(len(stems)))
         return concatenate(processids, stems).take(place.astype(np.uint64))
 
@@ -295,6 +310,12 @@ def _package_of(members: Members) -> str | None:
     found = [_ARCHIVE.match(Path(source).name) for source in members.sources]
     names = {PACKAGE_SPELLINGS[each["package"].lower()] if each else None for each in found}
     return names.pop() if len(names) == 1 else None
+
+
+def _is_wanted_crop(members: Members, candidates: npt.NDArray[np.int64], package: str) -> npt.NDArray[np.bool_]:
+    """Tell which images are those of the package where crops stand beside what they were cut from."""
+    is_crop = has_prefix(members.stems.take(candidates.astype(np.uint64)), _CROP)
+    return is_crop if package.startswith("cropped") and is_crop.any() else ~is_crop
 
 
 def _package_named(package: str) -> str:

@@ -180,7 +180,7 @@ class Folder:
 
 def _name_of(sources: Sequence[str]) -> str:
     first = Path(sources[0])
-    name = first.stem if first.suffix.lower() == ".zip" else first.name
+    name = first.stem if first.suffix.lower() in (".zip", ".hdf5", ".h5") else first.name
     return name if len(sources) == 1 else f"{name} and {len(sources) - 1} more"
 
 

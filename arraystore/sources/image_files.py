@@ -85,6 +85,52 @@ def skipped_words(members: Members) -> str:
     return f"; {counts.total():,} were skipped: {reasons}"
 
 
+def has_prefix(names: Strings, prefix: str) -> npt.NDArray[np.bool_]:
+    """Tell which names begin with a prefix.
+
+    Parameters
+    ----------
+    names : Strings
+        The names.
+    prefix : str
+        In ASCII.
+
+    Returns
+    -------
+    ndarray of bool
+    """
+    data, offsets = column(names.data, np.uint8), column(names.offsets, np.uint64).astype(np.int64)
+    found = np.diff(offsets) >= len(prefix)
+    for at, letter in enumerate(prefix.encode("ascii")):
+        place = offsets[:-1][found] + at
+        found[found] = data[place] == letter
+    return found
+
+
+def without_prefix(names: Strings, prefix: str) -> Strings:
+    """Return names that all begin with a prefix without it.
+
+    Parameters
+    ----------
+    names : Strings
+        The names.
+    prefix : str
+        In ASCII.
+
+    Returns
+    -------
+    Strings
+    """
+    from arraystore import _core
+
+    data, offsets = column(names.data, np.uint8), column(names.offsets, np.uint64).astype(np.int64)
+    kept = np.ones(len(data), bool)
+    for at in range(len(prefix)):
+        kept[offsets[:-1] + at] = False
+    shorter = offsets - len(prefix) * np.arange(len(offsets))
+    return _core.Strings(data[kept], shorter.astype(np.uint64))
+
+
 def file_names(images: ImageSet) -> Strings:
     """Return the name of the file of each image, with its suffix.
 

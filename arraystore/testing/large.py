@@ -1,4 +1,4 @@
-"""A store of millions of rows over a few images, to try what must hold at that size."""
+"""A store and an HDF5 file of millions of records over a few images, to try what must hold at that size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from arraystore.format.spec import FieldSpec, StoreSpec
 from arraystore.format.zarr_writer import ZarrWriter
 from arraystore.testing.jpegs import insect_jpeg
 
-__all__ = ["make_large_store"]
+__all__ = ["make_large_hdf5", "make_large_store"]
 
 _KEY_NBYTES = 14
 _SPLITS = ["pretrain", "test", "train"]
@@ -88,3 +88,49 @@ def _write_field(
         chunk_nbytes=target.chunk_nbytes,
     )
     writer.write_index(name, index)
+
+
+def make_large_hdf5(path: Path, n: int = 1_100_000, *, nbytes: int = 1_000) -> Path:
+    """Make an HDF5 file of `n` data sets, as the publisher of BIOSCAN-1M does.
+
+    Data set ``bioscan_dataset/{4286925 + i}.jpg`` is a scalar string of fixed size that holds one of 16 small JPEGs.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File to make.
+    n : int, default 1,100,000
+        Number of data sets.
+    nbytes : int, default 1,000
+        Size of the smallest JPEG; the others have up to 15 bytes more, behind their end.
+
+    Returns
+    -------
+    pathlib.Path
+        `path`.
+
+    Raises
+    ------
+    ValueError
+        If no JPEG is as small as `nbytes`.
+    """
+    import h5py
+    from h5py import h5d, h5s, h5t
+
+    jpeg = insect_jpeg(0, height=24, width=32)
+    if len(jpeg) > nbytes:
+        raise ValueError(f"nbytes={nbytes}: the smallest JPEG has {len(jpeg)}")
+    forms = []
+    for extra in range(_IMAGES):
+        kind = h5t.C_S1.copy()
+        kind.set_size(nbytes + extra)
+        kind.set_strpad(h5t.STR_NULLPAD)
+        forms.append((kind, np.array(jpeg.ljust(nbytes + extra, b"\xff"), f"S{nbytes + extra}")))
+    with h5py.File(path, "w") as file:
+        group = file.create_group("bioscan_dataset").id
+        scalar = h5s.create(h5s.SCALAR)
+        for i in range(n):
+            kind, value = forms[i % _IMAGES]
+            data = h5d.create(group, b"%d.jpg" % (4_286_925 + i), kind, scalar)
+            data.write(h5s.ALL, h5s.ALL, value)
+    return path

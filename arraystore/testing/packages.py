@@ -8,14 +8,15 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
+from arraystore.testing.hdf5 import Values, write_image_hdf5
 from arraystore.testing.jpegs import insect_jpeg
 from arraystore.testing.specimens import COLUMNS, SPLIT_SHARES, Specimen, make_specimens
 
 __all__ = ["COLUMNS", "SPLITS", "Bioscan1MPackage", "BioscanPackage", "Form", "make_bioscan1m", "make_bioscan5m"]
 
-Form = Literal["tree", "zip-stored", "zip-deflated"]
+Form = Literal["tree", "zip-stored", "zip-deflated", "hdf5"]
 
 SPLITS = tuple(SPLIT_SHARES)
 
@@ -194,6 +195,8 @@ def make_bioscan1m(
     package: str = "cropped_256",
     form: Form = "tree",
     with_parts: bool = True,
+    values: Values = "string",
+    in_group: bool = True,
     line_end: str = "\n",
     distinct: int | None = None,
     rows_without_image: int = 0,
@@ -211,10 +214,14 @@ def make_bioscan1m(
         Everything follows from it.
     package : {"original_full", "cropped_full", "original_256", "cropped_256"}
         Full-size packages are an archive for each part, the others one archive.
-    form : {"tree", "zip-stored", "zip-deflated"}
-        A tree of files, or archives named as the published ones.
+    form : {"tree", "zip-stored", "zip-deflated", "hdf5"}
+        A tree of files, archives named as the published ones, or one HDF5 file.
     with_parts : bool
         Whether there are directories ``part{n}``; the publisher's own helper makes archives without.
+    values : {"string", "bytes", "pixels"}
+        How the HDF5 file holds the images; see `write_image_hdf5`.
+    in_group : bool
+        Whether the HDF5 file has them in the group ``bioscan_dataset``, or in its root.
     line_end : str
         Of the lines of the TSV.
     distinct : int, optional
@@ -235,7 +242,7 @@ def make_bioscan1m(
     ImportError
         If Pillow is not installed.
     """
-    if form not in ("tree", "zip-stored", "zip-deflated") or package not in _PACKAGES_1M:
+    if form not in get_args(Form) or package not in _PACKAGES_1M:
         raise ValueError(f"unknown form {form!r}, or package {package!r} is not of {list(_PACKAGES_1M)}")
     root = Path(root)
     specimens = make_specimens(n, seed=seed)
@@ -256,6 +263,10 @@ def make_bioscan1m(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(jpeg)
         sources: tuple[Path, ...] = (root / "bioscan1m/images" / package,)
+    elif form == "hdf5":
+        contents = {files[key]: jpeg for key, jpeg in drawn.items()}
+        group = "bioscan_dataset" if in_group else ""
+        sources = (write_image_hdf5(root / f"{package}.hdf5", contents, values=values, group=group),)
     else:
         sources = tuple(root / f"{name}.zip" for name in sorted(set(stem.values())))
         for path in sources:

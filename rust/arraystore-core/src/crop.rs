@@ -8,7 +8,7 @@ use std::fmt;
 use crate::random::{Draws, RandomKey};
 
 /// Height and width in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Size {
     /// Rows.
     pub height: u32,

@@ -5,7 +5,9 @@
 use std::io::Read;
 use std::path::PathBuf;
 
+use crate::crop::Size;
 use crate::error::{Error, Result};
+use crate::jpeg::pixmap;
 use crate::source::{ByteSource, OpenFile, PlainFile};
 
 /// How the bytes of a record are wrapped where they lie.
@@ -18,6 +20,34 @@ pub enum Encoding {
     ZipStored = 1,
     /// A deflated member of a zip archive; the extent begins at its local header.
     ZipDeflated = 2,
+    /// Pixels, three bytes each; the record is a binary PPM of them. See [`crate::jpeg::pixmap`].
+    PixelsRgb = 3,
+    /// Pixels, one byte each; the record is a binary PGM of them.
+    PixelsGray = 4,
+    /// In no one piece of the file, so that only the library that wrote it can read them.
+    Indirect = 5,
+}
+
+impl Encoding {
+    /// The encoding with this number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        const ALL: [Encoding; 6] = [
+            Encoding::Plain,
+            Encoding::ZipStored,
+            Encoding::ZipDeflated,
+            Encoding::PixelsRgb,
+            Encoding::PixelsGray,
+            Encoding::Indirect,
+        ];
+        ALL.get(usize::from(number)).copied()
+    }
+
+    /// Whether it is a member of a zip archive.
+    #[must_use]
+    pub fn is_zip(self) -> bool {
+        matches!(self, Self::ZipStored | Self::ZipDeflated)
+    }
 }
 
 /// The source of an extent: shared by many extents, or a file of its own.
@@ -49,6 +79,8 @@ pub struct Extent<'a> {
     pub nbytes: u64,
     /// How they are wrapped.
     pub encoding: Encoding,
+    /// Height and width of [`Encoding::PixelsRgb`] and [`Encoding::PixelsGray`]; no others need it.
+    pub size: Size,
 }
 
 /// A table of extents, one for each record.
@@ -134,6 +166,7 @@ impl Extents for FileExtents {
             stored_nbytes: nbytes,
             nbytes,
             encoding: Encoding::Plain,
+            size: Size::default(),
         })
     }
 }
@@ -156,16 +189,32 @@ impl Extent<'_> {
     /// # Errors
     ///
     /// [`Error::FileTooShort`] or [`Error::Io`] from the source; [`Error::Source`] if a zip member has no valid local
-    /// header or does not inflate to the promised length.
+    /// header or does not inflate to the promised length, or if the bytes are in no one place.
     pub fn fetch<'s>(&'s self, scratch: &'s mut Vec<u8>) -> Result<&'s [u8]> {
-        let start = match self.encoding {
-            Encoding::Plain => self.offset,
-            Encoding::ZipStored | Encoding::ZipDeflated => self.member_start()?,
-        };
         match self.encoding {
-            Encoding::Plain | Encoding::ZipStored => self.read(start, scratch),
-            Encoding::ZipDeflated => self.inflate(start, scratch),
+            Encoding::Plain => self.read(self.offset, scratch),
+            Encoding::ZipStored => self.read(self.member_start()?, scratch),
+            Encoding::ZipDeflated => self.inflate(self.member_start()?, scratch),
+            Encoding::PixelsRgb => self.wrap_pixels(3, scratch),
+            Encoding::PixelsGray => self.wrap_pixels(1, scratch),
+            Encoding::Indirect => {
+                Err(self.broken("it cannot be read in place: only the HDF5 library can, for an ingest".to_owned()))
+            }
         }
+    }
+
+    /// A binary PPM or PGM of the pixels.
+    fn wrap_pixels<'s>(&'s self, channels: usize, scratch: &'s mut Vec<u8>) -> Result<&'s [u8]> {
+        let header = pixmap::header(self.size, channels);
+        let nbytes = self.length(self.stored_nbytes)?;
+        if self.nbytes != header.len() as u64 + self.stored_nbytes {
+            return Err(self.broken(format!("{nbytes} bytes are not the pixels of {}", self.size)));
+        }
+        scratch.clear();
+        scratch.extend_from_slice(header.as_bytes());
+        scratch.resize(header.len() + nbytes, 0);
+        self.source.get().read_at(self.offset, &mut scratch[header.len()..])?;
+        Ok(scratch)
     }
 
     fn read<'s>(&'s self, start: u64, scratch: &'s mut Vec<u8>) -> Result<&'s [u8]> {

@@ -66,6 +66,7 @@ impl Extents for Field {
             stored_nbytes: nbytes,
             nbytes,
             encoding: Encoding::Plain,
+            size: Size::default(),
         })
     }
 }

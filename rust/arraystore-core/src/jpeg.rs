@@ -1,10 +1,11 @@
-//! JPEG: full decode and exact cropped decode.
+//! JPEG: full decode and exact cropped decode. Records that are a [`pixmap`] instead are read by the same functions.
 //!
 //! Pixels are those of libjpeg-turbo's defaults: accurate integer DCT and fancy upsampling. A crop is equal to the same
 //! box cut from the full decode. Grayscale becomes RGB; CMYK and YCCK become RGB as Pillow's `convert("RGB")` does.
 
 mod frame;
 pub mod header;
+pub mod pixmap;
 mod turbo;
 
 use crate::crop::{CropBox, Size};

@@ -4,6 +4,7 @@
 //! record or the file; a batch does not depend on its order or on the number of threads.
 
 pub mod batch;
+pub mod container;
 pub mod crop;
 pub mod error;
 pub mod extent;

@@ -5,11 +5,12 @@
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::crop::Size;
 use crate::error::{Error, Result};
 use crate::extent::{Encoding, Extent, Extents, SourceRef};
 use crate::source::{OpenFile, PlainFile};
@@ -23,12 +24,22 @@ pub struct Source {
     pub(crate) kind: Kind,
 }
 
-/// A folder or an archive.
+/// A folder, or one file that holds many members: an archive, or an HDF5 file.
 #[derive(Debug)]
 pub(crate) enum Kind {
     /// With its absolute path, which is a prefix of all its directories.
     Folder(String),
     Archive(OpenFile, Stamp),
+}
+
+impl Kind {
+    /// The same once more, not opened yet.
+    pub(crate) fn another(&self) -> Self {
+        match self {
+            Self::Folder(root) => Self::Folder(root.clone()),
+            Self::Archive(file, stamp) => Self::Archive(OpenFile::new(file.path().to_path_buf()), *stamp),
+        }
+    }
 }
 
 /// What tells whether an archive is still the one that was scanned.
@@ -60,16 +71,20 @@ pub struct Columns {
     pub hidden: Vec<u8>,
     /// How the bytes are wrapped.
     pub encoding: Vec<Encoding>,
-    /// Offset in an archive of the local header; 0 in a folder.
+    /// Offset in an archive of the local header, in an HDF5 file of the bytes; 0 in a folder.
     pub offset: Vec<u64>,
     /// Bytes in the source.
     pub stored_nbytes: Vec<u64>,
     /// Bytes once unwrapped.
     pub nbytes: Vec<u64>,
-    /// CRC-32 of these bytes, as the archive says; 0 in a folder.
+    /// CRC-32 of these bytes, as the archive says; 0 in a folder and in an HDF5 file.
     pub crc32: Vec<u32>,
-    /// Nanoseconds from 1970 to the last modification; 0 in an archive.
+    /// Nanoseconds from 1970 to the last modification, of the file or of the HDF5 file; 0 in an archive.
     pub modified_ns: Vec<i64>,
+    /// Height of members that are pixels; 0 where it is not known.
+    pub height: Vec<u16>,
+    /// Width of members that are pixels; 0 where it is not known.
+    pub width: Vec<u16>,
     /// Name without directory and suffix.
     pub stems: Arc<Strings>,
 }
@@ -82,6 +97,22 @@ pub struct Members {
     pub(crate) suffixes: Vec<String>,
     pub(crate) columns: Columns,
     pub(crate) skipped: Vec<(String, String)>,
+    pub(crate) spill: OnceLock<Spill>,
+}
+
+/// Where the bytes of members went that only a library could read.
+#[derive(Debug)]
+pub(crate) struct Spill {
+    file: OpenFile,
+    /// Member and offset of its bytes, in the order of members.
+    places: Vec<(u64, u64)>,
+}
+
+impl Spill {
+    fn offset(&self, index: usize) -> Option<u64> {
+        let place = self.places.binary_search_by_key(&(index as u64), |&(member, _)| member);
+        place.ok().map(|place| self.places[place].1)
+    }
 }
 
 impl Members {
@@ -172,6 +203,51 @@ impl Members {
         })
     }
 
+    /// Says where the bytes of members of [`Encoding::Indirect`] have been written to: `offset[i]` in the file is the first
+    /// of member `indices[i]`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] if there are not as many offsets as members, if they are of another encoding, or if this
+    /// was said before; [`Error::RowOutOfRange`].
+    pub fn spilled_to(&self, path: &Path, indices: &[u64], offset: &[u64]) -> Result<()> {
+        let invalid = |problem: &str| Error::InvalidRequest(format!("{}: {problem}", path.display()));
+        if indices.len() != offset.len() {
+            return Err(invalid("expected as many offsets as members"));
+        }
+        for &index in indices {
+            let index = self.check(index)?;
+            if self.columns.encoding[index] != Encoding::Indirect {
+                return Err(invalid("expected only members that cannot be read in place"));
+            }
+        }
+        let mut places: Vec<(u64, u64)> = indices.iter().copied().zip(offset.iter().copied()).collect();
+        places.sort_unstable();
+        let file = OpenFile::new(path.to_path_buf());
+        self.spill
+            .set(Spill { file, places })
+            .map_err(|_| invalid("the members have been written to a file before"))
+    }
+
+    /// Compares every archive and HDF5 file with what it was when it was scanned.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SourceChanged`] naming the first that was changed or is gone.
+    pub fn check_unchanged(&self) -> Result<()> {
+        for source in &self.sources {
+            if let Kind::Archive(_, stamp) = &source.kind
+                && !is_still(&source.path, stamp)
+            {
+                return Err(Error::SourceChanged {
+                    place: source.path.clone(),
+                    problem: "it was written to meanwhile".to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// The bytes of a member.
     ///
     /// # Errors
@@ -191,7 +267,7 @@ impl Members {
         }
     }
 
-    /// A number that changes when these members do: XXH3-64 of names, lengths, checksums (archives), times (folders).
+    /// A number that changes when these members do: XXH3-64 of names, lengths, checksums (archives), times (folders, HDF5 files).
     ///
     /// It does not depend on where the sources lie, on what an archive is called, or on other members.
     ///
@@ -227,6 +303,10 @@ impl Members {
     }
 }
 
+fn is_still(path: &str, stamp: &Stamp) -> bool {
+    std::fs::metadata(Path::new(path)).is_ok_and(|metadata| Stamp::from(&metadata) == *stamp)
+}
+
 /// The CRC-32 that zip archives use.
 #[must_use]
 pub fn crc32(bytes: &[u8]) -> u32 {
@@ -243,7 +323,7 @@ impl Extents for Members {
     fn extent(&self, index: u64) -> Result<Extent<'_>> {
         let index = self.check(index)?;
         let source = &self.sources[usize::from(self.columns.source[index])];
-        Ok(Extent {
+        let mut extent = Extent {
             source: match &source.kind {
                 Kind::Folder(_) => SourceRef::File(PlainFile::new(PathBuf::from(self.path_in_source(index)))),
                 Kind::Archive(file, _) => SourceRef::Shared(file),
@@ -252,13 +332,26 @@ impl Extents for Members {
             stored_nbytes: self.columns.stored_nbytes[index],
             nbytes: self.columns.nbytes[index],
             encoding: self.columns.encoding[index],
-        })
+            size: Size {
+                height: self.columns.height[index].into(),
+                width: self.columns.width[index].into(),
+            },
+        };
+        if extent.encoding == Encoding::Indirect
+            && let Some(spill) = self.spill.get()
+            && let Some(offset) = spill.offset(index)
+        {
+            extent.source = SourceRef::Shared(&spill.file);
+            extent.offset = offset;
+            extent.encoding = Encoding::Plain;
+        }
+        Ok(extent)
     }
 
     fn crc32(&self, index: u64) -> Option<u32> {
         let index = usize::try_from(index).ok()?;
         let encoding = *self.columns.encoding.get(index)?;
-        (encoding != Encoding::Plain).then(|| self.columns.crc32[index])
+        encoding.is_zip().then(|| self.columns.crc32[index])
     }
 
     fn name(&self, index: u64) -> String {
@@ -272,9 +365,7 @@ impl Extents for Members {
         let source = &self.sources[usize::from(self.columns.source[index])];
         match &source.kind {
             Kind::Folder(_) => false,
-            Kind::Archive(_, stamp) => {
-                std::fs::metadata(Path::new(&source.path)).is_ok_and(|metadata| Stamp::from(&metadata) == *stamp)
-            }
+            Kind::Archive(_, stamp) => is_still(&source.path, stamp),
         }
     }
 }

@@ -77,7 +77,7 @@ pub(crate) struct FolderFile<'a> {
 /// Members while they are being found.
 #[derive(Default)]
 pub(crate) struct List {
-    members: Members,
+    pub(crate) members: Members,
     directories: Interned,
     suffixes: Interned,
     stems: Strings,
@@ -102,7 +102,7 @@ impl List {
         self.members.skipped.push((path, reason));
     }
 
-    fn reserve(&mut self, members: usize, names_nbytes: u64) {
+    pub(crate) fn reserve(&mut self, members: usize, names_nbytes: u64) {
         let Columns {
             source,
             directory,
@@ -114,6 +114,8 @@ impl List {
             nbytes,
             crc32,
             modified_ns,
+            height,
+            width,
             stems: _,
         } = &mut self.members.columns;
         source.reserve(members);
@@ -126,6 +128,8 @@ impl List {
         }
         crc32.reserve(members);
         modified_ns.reserve(members);
+        height.reserve(members);
+        width.reserve(members);
         // A guess: stems are a small part of an entry.
         self.stems
             .reserve(members, usize::try_from(names_nbytes / 8).unwrap_or(0));
@@ -141,6 +145,8 @@ impl List {
         columns.nbytes.push(member.nbytes);
         columns.crc32.push(member.crc32);
         columns.modified_ns.push(0);
+        columns.height.push(0);
+        columns.width.push(0);
         Ok(())
     }
 
@@ -153,10 +159,12 @@ impl List {
         columns.nbytes.push(file.nbytes);
         columns.crc32.push(0);
         columns.modified_ns.push(file.modified_ns);
+        columns.height.push(0);
+        columns.width.push(0);
         Ok(())
     }
 
-    fn push(&mut self, directory: &str, name: &str, is_hidden: bool) -> Result<()> {
+    pub(crate) fn push(&mut self, directory: &str, name: &str, is_hidden: bool) -> Result<()> {
         let (stem, suffix) = names::split_suffix(name);
         let directory = self.directories.code(directory)?;
         let suffix = self.suffixes.code(suffix)?;
@@ -169,8 +177,42 @@ impl List {
         Ok(())
     }
 
+    /// Appends members of another list, whose sources are those from `first_source` on.
+    pub(crate) fn append(
+        &mut self,
+        columns: &Columns,
+        directories: &[String],
+        suffixes: &[String],
+        first_source: u16,
+    ) -> Result<()> {
+        let of_directory = directories.iter().map(|name| self.directories.code(name));
+        let of_directory = of_directory.collect::<Result<Vec<u32>>>()?;
+        let of_suffix = suffixes.iter().map(|name| self.suffixes.code(name));
+        let of_suffix = of_suffix.collect::<Result<Vec<u32>>>()?;
+        let own = &mut self.members.columns;
+        own.source
+            .extend(columns.source.iter().map(|&source| source + first_source));
+        own.directory
+            .extend(columns.directory.iter().map(|&code| of_directory[code as usize]));
+        own.suffix
+            .extend(columns.suffix.iter().map(|&code| of_suffix[code as usize]));
+        own.hidden.extend_from_slice(&columns.hidden);
+        own.encoding.extend_from_slice(&columns.encoding);
+        own.offset.extend_from_slice(&columns.offset);
+        own.stored_nbytes.extend_from_slice(&columns.stored_nbytes);
+        own.nbytes.extend_from_slice(&columns.nbytes);
+        own.crc32.extend_from_slice(&columns.crc32);
+        own.modified_ns.extend_from_slice(&columns.modified_ns);
+        own.height.extend_from_slice(&columns.height);
+        own.width.extend_from_slice(&columns.width);
+        for stem in columns.stems.iter() {
+            self.stems.push(stem);
+        }
+        Ok(())
+    }
+
     /// Puts the members from `first` on, all of one archive, into the order in which they lie.
-    fn sort_by_offset(&mut self, first: usize) {
+    pub(crate) fn sort_by_offset(&mut self, first: usize) {
         let columns = &mut self.members.columns;
         if columns.offset[first..].is_sorted() {
             return;
@@ -193,9 +235,11 @@ impl List {
         reorder(&mut columns.stored_nbytes, first, &order);
         reorder(&mut columns.nbytes, first, &order);
         reorder(&mut columns.crc32, first, &order);
+        reorder(&mut columns.height, first, &order);
+        reorder(&mut columns.width, first, &order);
     }
 
-    fn finish(mut self) -> Members {
+    pub(crate) fn finish(mut self) -> Members {
         self.members.directories = self.directories.names;
         self.members.suffixes = self.suffixes.names;
         self.stems.shrink_to_fit();

@@ -186,6 +186,12 @@ impl OpenFile {
         }
     }
 
+    /// The path it was made with.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn file(&self) -> Result<&File> {
         if let Some(file) = self.file.get() {
             return Ok(file);

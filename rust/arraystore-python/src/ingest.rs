@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arraystore_core::container::Found;
 use arraystore_core::extent::{self, FileExtents};
 use arraystore_core::members::{self, Selection};
 use arraystore_core::{keys, scan};
@@ -27,6 +28,40 @@ fn column<T: Item>(values: &[T]) -> Buffer {
 
 #[pymethods]
 impl Members {
+    #[staticmethod]
+    #[pyo3(signature = (path, *, directories, directory, names, encoding, offset, nbytes, height, width, skipped))]
+    #[expect(clippy::too_many_arguments, reason = "the columns of members, by keyword")]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn of_file(
+        py: Python<'_>,
+        path: PathBuf,
+        directories: Vec<String>,
+        directory: &Bound<'_, PyAny>,
+        names: &Strings,
+        encoding: &Bound<'_, PyAny>,
+        offset: &Bound<'_, PyAny>,
+        nbytes: &Bound<'_, PyAny>,
+        height: &Bound<'_, PyAny>,
+        width: &Bound<'_, PyAny>,
+        skipped: Vec<(String, String)>,
+    ) -> PyResult<Self> {
+        let found = Found {
+            directories,
+            directory: numbers(directory, "directory")?,
+            names: names.0.as_ref().clone(),
+            encoding: numbers(encoding, "encoding")?,
+            offset: numbers(offset, "offset")?,
+            stored_nbytes: numbers(nbytes, "nbytes")?,
+            height: numbers(height, "height")?,
+            width: numbers(width, "width")?,
+            skipped,
+        };
+        let members = py
+            .detach(|| members::Members::of_file(&path, &found))
+            .map_err(to_py_err)?;
+        Ok(Self(Arc::new(members)))
+    }
+
     fn __len__(&self) -> usize {
         self.0.len()
     }
@@ -62,8 +97,29 @@ impl Members {
     }
 
     #[getter]
+    fn source(&self) -> Buffer {
+        column(&self.0.columns().source)
+    }
+
+    #[getter]
+    fn encoding(&self) -> Buffer {
+        let encoding = self.0.columns().encoding.iter().map(|&encoding| encoding as u8);
+        Buffer::new(encoding.collect::<Vec<u8>>())
+    }
+
+    #[getter]
     fn nbytes(&self) -> Buffer {
         column(&self.0.columns().nbytes)
+    }
+
+    #[getter]
+    fn height(&self) -> Buffer {
+        column(&self.0.columns().height)
+    }
+
+    #[getter]
+    fn width(&self) -> Buffer {
+        column(&self.0.columns().width)
     }
 
     #[getter]
@@ -88,6 +144,16 @@ impl Members {
     fn read<'py>(&self, py: Python<'py>, index: u64) -> PyResult<Bound<'py, PyBytes>> {
         let bytes = py.detach(|| self.0.read(index)).map_err(to_py_err)?;
         Ok(PyBytes::new(py, &bytes))
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn spilled_to(&self, path: PathBuf, indices: &Bound<'_, PyAny>, offset: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (indices, offset) = (numbers(indices, "indices")?, numbers(offset, "offset")?);
+        self.0.spilled_to(&path, &indices, &offset).map_err(to_py_err)
+    }
+
+    fn check_unchanged(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.0.check_unchanged()).map_err(to_py_err)
     }
 
     fn extents(&self, indices: &Bound<'_, PyAny>) -> PyResult<Extents> {
@@ -121,6 +187,14 @@ impl Extents {
 pub(crate) fn scan_sources(py: Python<'_>, paths: Vec<PathBuf>, progress: Option<Py<PyAny>>) -> PyResult<Members> {
     let members = watched(py, progress.as_ref(), |progress| scan::scan(&paths, progress))?;
     Ok(Members(Arc::new(members)))
+}
+
+#[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "how a list of Python comes in")]
+pub(crate) fn join_members(py: Python<'_>, parts: Vec<Bound<'_, Members>>) -> PyResult<Members> {
+    let parts: Vec<_> = parts.iter().map(|part| Arc::clone(&part.get().0)).collect();
+    let joined = py.detach(|| members::Members::join(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>()));
+    Ok(Members(Arc::new(joined.map_err(to_py_err)?)))
 }
 
 #[pyfunction]

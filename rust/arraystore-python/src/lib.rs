@@ -26,7 +26,7 @@ mod _core {
     use super::read::{Field, Keys};
 
     #[pymodule_export]
-    use super::ingest::{Extents, Members, index_keys, match_keys, scan_sources};
+    use super::ingest::{Extents, Members, index_keys, join_members, match_keys, scan_sources};
     #[pymodule_export]
     use super::pack::{PackResult, crc32c, file_crc32c, pack_records, write_sharded};
     #[pymodule_export]

@@ -11,6 +11,7 @@ use std::ptr::NonNull;
 use turbojpeg_sys as sys;
 
 use super::frame::Frame;
+use super::pixmap::{Pixmap, is_pixmap};
 use super::{Problem, RGB_CHANNELS, RGBX_CHANNELS, Region, pixel_nbytes, zeroed};
 use crate::crop::{CropBox, Size};
 use crate::error::{Error, Result};
@@ -128,6 +129,9 @@ impl Decoder {
     ///
     /// A problem in libjpeg-turbo's words.
     pub fn size(&mut self, jpeg: &[u8]) -> Result<Size, Problem> {
+        if is_pixmap(jpeg) {
+            return pixmap(jpeg).map(|pixmap| pixmap.size);
+        }
         self.header(jpeg).map(|header| header.size)
     }
 
@@ -141,6 +145,12 @@ impl Decoder {
         jpeg: &[u8],
         allocate: impl FnOnce(Size) -> Result<M, E>,
     ) -> Result<(Size, M), E> {
+        if is_pixmap(jpeg) {
+            let pixmap = pixmap(jpeg)?;
+            let mut memory = allocate(pixmap.size)?;
+            pixmap.copy(CropBox::whole(pixmap.size), RGB_CHANNELS, memory.as_mut())?;
+            return Ok((pixmap.size, memory));
+        }
         let jpeg = &*with_known_revision(jpeg);
         let header = self.header(jpeg)?;
         let mut memory = allocate(header.size)?;
@@ -161,6 +171,12 @@ impl Decoder {
         channels: usize,
         choose: impl FnOnce(Size) -> Result<(CropBox, C), E>,
     ) -> Result<(Region<'_>, CropBox, C), E> {
+        if is_pixmap(jpeg) {
+            let pixmap = pixmap(jpeg)?;
+            let (wanted, extra) = choose(pixmap.size)?;
+            let region = self.fill_region(wanted, channels, |_, out| pixmap.copy(wanted, channels, out))?;
+            return Ok((region, wanted, extra));
+        }
         let jpeg = &*with_known_revision(jpeg);
         let header = self.header(jpeg)?;
         let (wanted, extra) = choose(header.size)?;
@@ -168,6 +184,19 @@ impl Decoder {
             return Err(format!("{wanted:?} is outside the image").into());
         }
         let area = area_to_decode(header, wanted);
+        let region = self.fill_region(area, channels, |decoder, out| {
+            decoder.pixels(jpeg, header, area, channels, out)
+        })?;
+        Ok((region, wanted, extra))
+    }
+
+    /// Scratch memory for a region, filled by `fill`.
+    fn fill_region(
+        &mut self,
+        area: CropBox,
+        channels: usize,
+        fill: impl FnOnce(&mut Self, &mut [u8]) -> Result<(), Problem>,
+    ) -> Result<Region<'_>, Problem> {
         let mut memory = std::mem::take(&mut self.region);
         let nbytes = pixel_nbytes(area.size, channels);
         let needed = nbytes + VECTOR_NBYTES * 2 + ROW_PADDING_NBYTES;
@@ -175,15 +204,14 @@ impl Decoder {
             memory = zeroed(needed)?;
         }
         let start = memory.as_ptr().align_offset(VECTOR_NBYTES).min(VECTOR_NBYTES) + channels;
-        let outcome = self.pixels(jpeg, header, area, channels, &mut memory[start..start + nbytes]);
+        let outcome = fill(self, &mut memory[start..start + nbytes]);
         self.region = memory;
         outcome?;
-        let region = Region {
+        Ok(Region {
             pixels: &self.region[start..start + nbytes + ROW_PADDING_NBYTES],
             area,
             channels,
-        };
-        Ok((region, wanted, extra))
+        })
     }
 
     /// Decodes a box of RGB pixels, exactly.
@@ -355,6 +383,14 @@ impl Decoder {
 /// The warning of libjpeg-turbo that says nothing about the pixels, of a plain image without restart markers that has begun
 /// to decode: there are stray bytes between its last block and its end marker. Warnings of its blocks come before it.
 const STRAY_BYTES: &str = "extraneous bytes before marker";
+
+fn pixmap(bytes: &[u8]) -> Result<Pixmap<'_>, Problem> {
+    let pixmap = Pixmap::parse(bytes).map_err(|flaw| flaw.text().to_owned())?;
+    match u64::from(pixmap.size.height) * u64::from(pixmap.size.width) {
+        ..=MOST_PIXELS => Ok(pixmap),
+        _ => Err(format!("{} pixels: at most {MOST_PIXELS} are decoded", pixmap.size)),
+    }
+}
 
 /// The same JPEG with a revision of JFIF that libjpeg-turbo knows and does not warn of; it has no effect on the pixels.
 fn with_known_revision(jpeg: &[u8]) -> Cow<'_, [u8]> {

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::extent::{Extents, SourceRef};
 use crate::journal::Outcome;
 use crate::jpeg::header::{Flaw, walk};
+use crate::jpeg::pixmap::{Pixmap, is_pixmap};
 use crate::members::crc32;
 use crate::status::Status;
 
@@ -143,6 +144,22 @@ fn read_file(path: &Path, out: &mut [u8]) -> Result<Option<Unreadable>> {
     }
 }
 
+/// Height and width, 0 if they cannot be told, and the first flaw.
+fn look(bytes: &[u8]) -> ((u16, u16), Option<Flaw>) {
+    if is_pixmap(bytes) {
+        let length = |pixels: u32| u16::try_from(pixels).unwrap_or(0);
+        return match Pixmap::parse(bytes) {
+            Ok(Pixmap { size, .. }) => ((length(size.height), length(size.width)), None),
+            Err(flaw) => ((0, 0), Some(flaw)),
+        };
+    }
+    let found = walk(bytes);
+    (
+        found.header.map_or((0, 0), |header| (header.height, header.width)),
+        found.flaw,
+    )
+}
+
 /// What is to be known of the bytes of a record, and why they are not sound.
 pub(super) fn examine(bytes: &[u8], archive_crc32: Option<u32>, check: &Check<'_>) -> (Outcome, Option<String>) {
     let mut outcome = Outcome {
@@ -156,11 +173,9 @@ pub(super) fn examine(bytes: &[u8], archive_crc32: Option<u32>, check: &Check<'_
     }
     let mut flaw = None;
     if !matches!(check, Check::None) {
-        let found = walk(bytes);
-        if let Some(header) = found.header {
-            (outcome.height, outcome.width) = (header.height, header.width);
-        }
-        flaw = found.flaw.or_else(|| match check {
+        let (size, found) = look(bytes);
+        (outcome.height, outcome.width) = size;
+        flaw = found.or_else(|| match check {
             Check::Pixels(decode) => decode(bytes).err().map(Flaw::Corrupt),
             _ => None,
         });

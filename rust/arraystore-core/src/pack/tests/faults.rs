@@ -44,6 +44,7 @@ impl Extents for Refusing {
             stored_nbytes: 8,
             nbytes: 8,
             encoding: Encoding::Plain,
+            size: crate::crop::Size::default(),
         })
     }
 }
@@ -120,6 +121,7 @@ impl Extents for OneMember {
             stored_nbytes: self.stored_nbytes,
             nbytes: self.nbytes,
             encoding: self.encoding,
+            size: crate::crop::Size::default(),
         })
     }
 
