@@ -118,6 +118,15 @@ def read_table(
     spill: str | None = None,
     progress: _Progress | None = None,
 ) -> Table: ...
+def read_json_table(
+    path: str,
+    columns: Sequence[tuple[str, str]],
+    *,
+    others: str | None = None,
+    missing: Sequence[str] = ...,
+    spill: str | None = None,
+    progress: _Progress | None = None,
+) -> Table: ...
 
 # ---- keys ----
 

@@ -114,7 +114,7 @@ def make_plan(
     table_keys = None
     if metadata is not None:
         table_keys = metadata.table.strings(key)
-        _check_table_keys(metadata, table_keys, key)
+        check_table_keys(metadata, table_keys, key)
         match = _match(table_keys, _take(image_keys, image))
         _check_any_match(metadata, table_keys, image_keys, match, key)
     table_row, record, left_out = _number_records(match, 0 if metadata is None else len(metadata), rows)
@@ -153,15 +153,34 @@ def _bytes(images: ImageSet, image: int) -> bytes:
     return images.members.read(int(images.indices[image]))
 
 
-def _check_table_keys(metadata: MetadataTable, keys: Strings, key: str) -> None:
+def check_table_keys(metadata: MetadataTable, keys: Strings, key: str) -> None:
+    """Check that each row of a table has a key of its own.
+
+    Parameters
+    ----------
+    metadata : MetadataTable
+        The table.
+    keys : Strings
+        Its keys.
+    key : str
+        What they are called.
+
+    Raises
+    ------
+    SourceError
+        If a row has none.
+    DuplicateKeyError
+        If two rows have the same.
+    """
     empty = np.flatnonzero(np.diff(column(keys.offsets, np.uint64)) == 0)
     if len(empty):
-        raise SourceError(f"{metadata.path}: line {_line(empty[0])} has no {key}", "no-key")
+        raise SourceError(f"{metadata.path}: {metadata.place(int(empty[0]))} has no {key}", "no-key")
     pairs = _duplicates(keys)
     if len(pairs):
         first, other = pairs[0]
         raise DuplicateKeyError(
-            f"{metadata.path}: {key} {keys[int(first)]!r} stands on line {_line(first)} and on line {_line(other)}"
+            f"{metadata.path}: {key} {keys[int(first)]!r} stands on {metadata.place(int(first))} and on "
+            f"{metadata.place(int(other))}"
         )
 
 
@@ -175,11 +194,6 @@ def _check_any_match(
             "or the column that names them with --key",
             "no-key-matches",
         )
-
-
-def _line(row: np.int64) -> int:
-    # The header is line 1. With line breaks inside of quotes the number is only that of the row.
-    return int(row) + 2
 
 
 def _number_records(match: Indices, table_length: int, rows: Rows) -> tuple[Indices, Indices, int]:

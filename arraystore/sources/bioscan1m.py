@@ -73,7 +73,7 @@ _STEM = re.compile(r"(?:[1-9][0-9]{5,8}|[A-Z]+[0-9]+-[A-H][0-9]{2})\Z")
 _SPLITS_OF_5M = frozenset(
     ("pretrain", "train", "val", "test", "key_unseen", "val_unseen", "test_unseen", "other_heldout")
 )
-_TABLES = ("BIOSCAN_Insect_Dataset_metadata.tsv", "BIOSCAN_1M_Insect_Dataset_metadata.tsv")
+_TABLES = ("BIOSCAN_Insect_Dataset_metadata", "BIOSCAN_1M_Insect_Dataset_metadata")
 _LOOKED_AT = 1_000
 # The group of the publisher's own HDF5 files.
 _GROUP = "bioscan_dataset"
@@ -291,7 +291,7 @@ class Bioscan1M:
         return concatenate(processids, stems).take(place.astype(np.uint64))
 
     def find_table(self, paths: Sequence[Path]) -> Path | None:
-        """Look for the metadata TSV in its published places, from each source upwards.
+        """Look for the metadata TSV, or else the JSON-LD, in its published places, from each source upwards.
 
         Parameters
         ----------
@@ -302,7 +302,11 @@ class Bioscan1M:
         -------
         Path or None
         """
-        return find_upwards(paths, [Path(place, name) for place in ("", "bioscan1m") for name in _TABLES])
+        for suffix in (".tsv", ".jsonld"):
+            names = [Path(place, name + suffix) for place in ("", "bioscan1m") for name in _TABLES]
+            if found := find_upwards(paths, names):
+                return found
+        return None
 
 
 def _package_of(members: Members) -> str | None:
@@ -383,6 +387,6 @@ def _check_files(table: MetadataTable, files: Strings) -> None:
     if len(pairs):
         first, other = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))][0].tolist()
         raise DuplicateKeyError(
-            f"{table.path}: image_file {files[first]!r} stands on line {first + 2} and on line {other + 2}: one file "
-            "cannot be the image of two rows; remove one"
+            f"{table.path}: image_file {files[first]!r} stands on {table.place(first)} and on {table.place(other)}: "
+            "one file cannot be the image of two rows; remove one"
         )

@@ -58,7 +58,10 @@ COLUMNS: tuple[TableColumn, ...] = (
 _CHUNK_LENGTHS: Mapping[str, int] = {"pretrain": 2, "train": 1, "other_heldout": 1}
 _CHUNK = re.compile(r"[0-9a-f]{1,2}\Z")
 _PROCESSID = re.compile(r"[A-Z]+[0-9]+-[0-9]{2}\Z")
-_TABLE = Path("metadata/csv/BIOSCAN_5M_Insect_Dataset_metadata.csv")
+_TABLES = (
+    Path("metadata/csv/BIOSCAN_5M_Insect_Dataset_metadata.csv"),
+    Path("metadata/jsonld/BIOSCAN_5M_Insect_Dataset_metadata.jsonld"),
+)
 _CHECKED_CHUNKS = 1_000
 
 _logger = logging.getLogger(__name__)
@@ -233,7 +236,7 @@ class Bioscan5M:
         return images.stems
 
     def find_table(self, paths: Sequence[Path]) -> Path | None:
-        """Look for the metadata CSV in its published place, from each source upwards.
+        """Look for the metadata CSV, or else the JSON-LD, in its published place, from each source upwards.
 
         Parameters
         ----------
@@ -244,7 +247,10 @@ class Bioscan5M:
         -------
         Path or None
         """
-        return find_upwards(paths, [_TABLE, Path("bioscan5m", _TABLE)])
+        for table in _TABLES:
+            if found := find_upwards(paths, [table, Path("bioscan5m", table)]):
+                return found
+        return None
 
 
 def _names_package(directory: str, place: Place) -> bool:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,15 +13,8 @@ from arraystore.errors import SourceError
 from arraystore.sources.archive import column, concatenate
 from arraystore.sources.base import ImageSet, Skipped
 from arraystore.sources.image_files import file_names, is_image_file, is_image_path, is_junk_file, skipped_words
-from arraystore.sources.tables import (
-    ColumnKind,
-    MetadataTable,
-    TableColumn,
-    TableDialect,
-    columns_of,
-    other_delimiter,
-    read_header,
-)
+from arraystore.sources.inference import infer_columns, names_of
+from arraystore.sources.tables import MetadataTable, TableColumn, TableDialect, other_delimiter
 
 if TYPE_CHECKING:
     from arraystore._core import Members, Strings
@@ -32,13 +23,6 @@ KEY_COLUMNS = ("key", "processid", "image_file", "file", "filename", "name")
 
 _DELIMITERS: Mapping[str, str] = {".tsv": "\t", ".tab": "\t"}
 _SPLIT = "split"
-# Numbers as programs write them. One with a leading zero is rather a name, and would lose the zero.
-_INTEGER = re.compile(r"(?:0|-?[1-9][0-9]{0,17})\Z")
-# Up to 15 digits before the point: what has more is a name, and a float would change it.
-_FLOAT = re.compile(r"-?(?:(?:0|[1-9][0-9]{0,14})(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?\Z")
-# With fewer values than this a column is kept as categories, though they may all be distinct.
-_MANY_VALUES = 256
-_MOSTLY = 0.9
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -111,7 +95,8 @@ class Folder:
         Parameters
         ----------
         path : Path
-            A table; its suffix tells whether tabs (`.tsv`, `.tab`) or commas separate the cells.
+            A table; its suffix tells whether it is JSON (`.json`, `.jsonld`), or tabs (`.tsv`, `.tab`) or commas
+            separate its cells.
         key : str, optional
             The column that names the images; the first of `KEY_COLUMNS` that is there, if not given.
 
@@ -124,17 +109,11 @@ class Folder:
         SourceError
             If there is no such column, or the table is damaged.
         """
-        from arraystore import _core
-
-        bare = TableDialect((), delimiter=_DELIMITERS.get(path.suffix.lower(), ","))
+        bare = TableDialect((TableColumn(_SPLIT, "category"),), delimiter=_DELIMITERS.get(path.suffix.lower(), ","))
         key = key if key is not None else _find_key(path, bare)
-        names = [each.name for each in columns_of(path, bare, key=key) if each.name != key]
-        table = _core.read_table(
-            str(path), [(name, "category") for name in names], delimiter=bare.delimiter, missing=bare.missing
-        )
-        kinds = {name: "category" if name == _SPLIT else _kind_of(table.categories(name), len(table)) for name in names}
-        columns = (TableColumn(key, "string"), *(TableColumn(name, kind) for name, kind in kinds.items()))
-        splits = {name: (name,) for name in table.categories(_SPLIT)} if _SPLIT in names else {}
+        columns, table = infer_columns(path, bare, key=key)
+        has_splits = key != _SPLIT and any(each.name == _SPLIT for each in columns)
+        splits = {name: (name,) for name in table.categories(_SPLIT)} if has_splits else {}
         return Folder(key=key, table=TableDialect(columns, bare.delimiter, bare.missing), splits=splits)
 
     def image_keys(self, images: ImageSet, table: MetadataTable | None) -> Strings:
@@ -192,7 +171,7 @@ def _nothing_found(members: Members) -> str:
 
 
 def _find_key(path: Path, dialect: TableDialect) -> str:
-    header = read_header(path, dialect.delimiter)
+    header = names_of(path, dialect)
     found = next((name for name in KEY_COLUMNS if name in header), None)
     if found is None:
         raise SourceError(
@@ -201,15 +180,3 @@ def _find_key(path: Path, dialect: TableDialect) -> str:
             "no-key-column",
         )
     return found
-
-
-def _kind_of(values: Sequence[str], cells: int) -> ColumnKind:
-    if values and all(map(_INTEGER.match, values)):
-        return "integer"
-    if values and all(map(_is_float, values)):
-        return "float"
-    return "string" if len(values) >= _MANY_VALUES and len(values) > _MOSTLY * cells else "category"
-
-
-def _is_float(value: str) -> bool:
-    return _FLOAT.match(value) is not None and math.isfinite(float(value))

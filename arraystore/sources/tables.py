@@ -1,4 +1,4 @@
-"""Metadata tables: which columns a text table has, of what types, and how it is read."""
+"""Metadata tables, CSV and the like or JSON: which columns one has, of what types, and how it is read."""
 
 from __future__ import annotations
 
@@ -78,6 +78,22 @@ class MetadataTable:
         """Tell whether there is a column of this name."""
         return any(column.name == name for column in self.columns)
 
+    def place(self, row: int) -> str:
+        """Return where a row stands in the file, for messages."""
+        # The header is line 1. With line breaks inside of quotes the number is only that of the row.
+        return f"object {row + 1}" if is_json(self.path) else f"line {row + 2}"
+
+
+def is_json(path: Path) -> bool:
+    """Tell whether a table is an array of JSON objects, by its suffix.
+
+    Examples
+    --------
+    >>> is_json(Path("metadata.jsonld")), is_json(Path("metadata.csv"))
+    (True, False)
+    """
+    return path.suffix.lower() in (".json", ".jsonld")
+
 
 def columns_of(path: Path, dialect: TableDialect, *, key: str) -> tuple[TableColumn, ...]:
     """Find out which columns a table has, and of what kind each is.
@@ -102,11 +118,15 @@ def columns_of(path: Path, dialect: TableDialect, *, key: str) -> tuple[TableCol
         If the key column is missing, or a name occurs twice or cannot be the name of an array.
     """
     header = read_header(path, dialect.delimiter)
-    by_name = {column.name: column for column in dialect.columns}
     if key not in header:
         raise SourceError(
             f"{path}: no column {key!r} in the header {header[:30]}{other_delimiter(header, dialect)}", "no-key-column"
         )
+    return _columns_named(path, header, dialect)
+
+
+def _columns_named(path: Path, header: Sequence[str], dialect: TableDialect) -> tuple[TableColumn, ...]:
+    by_name = {column.name: column for column in dialect.columns}
     if "" in header:
         # What `DataFrame.to_csv` writes above its row numbers.
         _logger.warning("%s: a column without a name is left out", path)
@@ -189,8 +209,9 @@ def read_metadata(
     Parameters
     ----------
     path : Path
-        A text table with a header, in UTF-8, with or without a byte order mark. Only the cells that the dialect says
-        are missing: `NA`, `None` or `null` are text.
+        A text table with a header, in UTF-8, with or without a byte order mark; or, if it is called `.json` or
+        `.jsonld`, one JSON array of flat objects. Only the cells that the dialect says are missing, and null in JSON:
+        `NA`, `None` or `null` as texts are text.
     dialect : TableDialect
         How it is written.
     key : str
@@ -211,6 +232,8 @@ def read_metadata(
     """
     from arraystore import _core
 
+    if is_json(path):
+        return _read_json(path, dialect, key=key, spill=spill, progress=progress)
     columns = columns_of(path, dialect, key=key)
     table = _core.read_table(
         str(path),
@@ -221,6 +244,31 @@ def read_metadata(
         progress=progress,
     )
     return MetadataTable(path, columns, table)
+
+
+def _read_json(
+    path: Path,
+    dialect: TableDialect,
+    *,
+    key: str,
+    spill: Path,
+    progress: Callable[[int, int], None] | None,
+) -> MetadataTable:
+    from arraystore import _core
+
+    kinds = {column.name: column.kind for column in dialect.columns} | {key: "string"}
+    table = _core.read_json_table(
+        str(path),
+        [(name, f"{kind}?") for name, kind in kinds.items()],
+        others="category",
+        missing=dialect.missing,
+        spill=str(spill),
+        progress=progress,
+    )
+    names = table.names
+    if key not in names:
+        raise SourceError(f"{path}: no object has the name {key!r}, there are {names[:30]}", "no-key-column")
+    return MetadataTable(path, _columns_named(path, names, dialect), table)
 
 
 def fingerprint_file(path: Path) -> str:

@@ -1,10 +1,11 @@
-//! Tables of metadata (CSV, TSV) as typed columns: no object for a cell, one pass, memory for the columns only.
+//! Tables of metadata (CSV, TSV, [`json`]) as typed columns: no object for a cell, one pass, memory for the columns only.
 //!
 //! A table is text in UTF-8 with a header; a byte order mark, CRLF, and quoted fields with line breaks are fine. What is not
 //! of the type of its column is an error that names line and column: nothing is guessed, and nothing is dropped. Only the
 //! cells that the caller names are missing; `NA` and `None` are names of places and people.
 
 mod builder;
+pub mod json;
 
 use std::collections::HashMap;
 use std::fs::File;

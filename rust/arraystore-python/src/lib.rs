@@ -32,7 +32,7 @@ mod _core {
     #[pymodule_export]
     use super::strings::Strings;
     #[pymodule_export]
-    use super::table::{Table, read_table};
+    use super::table::{Table, read_json_table, read_table};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arraystore_core::Error;
-use arraystore_core::table::{self, Column, Kind, TableOptions, Wanted};
+use arraystore_core::table::{self, Column, Kind, TableOptions, Wanted, json};
 use pyo3::prelude::*;
 
 use crate::buffers::Buffer;
@@ -132,4 +132,29 @@ pub(crate) fn read_table(
         spill,
     };
     watched(py, progress.as_ref(), |progress| table::read(&path, &options, progress)).map(Table)
+}
+
+#[pyfunction]
+#[pyo3(signature = (path, columns, *, others = None, missing = vec![String::new()], spill = None, progress = None))]
+#[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+pub(crate) fn read_json_table(
+    py: Python<'_>,
+    path: PathBuf,
+    columns: Vec<(String, String)>,
+    others: Option<&str>,
+    missing: Vec<String>,
+    spill: Option<PathBuf>,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Table> {
+    let others = others
+        .map(|kind| wanted((String::new(), kind.to_owned())))
+        .transpose()?;
+    let options = TableOptions {
+        columns: columns.into_iter().map(wanted).collect::<PyResult<_>>()?,
+        delimiter: b',',
+        missing,
+        spill,
+    };
+    let read = |progress: &_| json::read(&path, &options, others.map(|wanted| wanted.kind), progress);
+    watched(py, progress.as_ref(), read).map(Table)
 }

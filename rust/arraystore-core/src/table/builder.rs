@@ -80,7 +80,12 @@ impl Builder {
     }
 
     pub(super) fn push(&mut self, cell: &[u8]) -> Result<(), Bad> {
-        let cell = (!self.missing.contains(cell)).then_some(cell);
+        self.push_cell(Some(cell))
+    }
+
+    /// The same; `None` is missing whatever the texts are that stand for that.
+    pub(super) fn push_cell(&mut self, cell: Option<&[u8]>) -> Result<(), Bad> {
+        let cell = cell.filter(|cell| !self.missing.contains(cell));
         match &mut self.cells {
             Cells::Strings(strings) => strings.push(text(cell.unwrap_or_default())?),
             Cells::Categories(categories) => categories.push(cell)?,
