@@ -30,7 +30,20 @@ ALLOWED = {
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # What only integrations, or a method that says so, may load: each of them costs more than all of arraystore.
-GUESTS = ("torch", "pandas", "h5py", "zarr", "numcodecs", "pyarrow", "anndata", "scipy", "PIL", "cv2", "matplotlib")
+GUESTS = (
+    "torch",
+    "pandas",
+    "h5py",
+    "zarr",
+    "numcodecs",
+    "pyarrow",
+    "anndata",
+    "openpyxl",
+    "scipy",
+    "PIL",
+    "cv2",
+    "matplotlib",
+)
 
 
 def dotted(path: Path) -> str:

@@ -18,9 +18,9 @@ exit codes:
   1  failure; nothing is lost, see the message
   2  wrong usage
   3  finished, with troubles: an image that cannot be decoded, a file that cannot be read from the source, a row
-     without an image, an image without a row, an image in the directory of another split. They are counted in the
-     summary and listed in STORE.troubles.csv. Files that are no images (.DS_Store), and duplicates with the same bytes,
-     are listed there too, but are no troubles.
+     without an image, an image without a row, a row of a further table that is of no record, an image in the
+     directory of another split. They are counted in the summary and listed in STORE.troubles.csv. Files that are no
+     images (.DS_Store), and duplicates with the same bytes, are listed there too, but are no troubles.
 
 examples:
   arraystore ingest bioscan5m/images/cropped_256 -o cropped_256.zarr
@@ -51,9 +51,20 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("sources", metavar="SRC", nargs="+", help="folder of images (any level of the published tree), or zip archives")
+    add(
+        "sources",
+        metavar="SRC",
+        nargs="+",
+        help="folder of images (any level of the published tree), zip archives, or HDF5 files",
+    )
     add("-o", "--output", metavar="STORE", required=True, help="directory to make, such as cropped_256.zarr")
-    add("--metadata", metavar="TABLE", help="CSV or TSV; looked for in its published place beside the images")
+    add(
+        "--metadata",
+        metavar="TABLE",
+        action="append",
+        help="CSV, TSV or JSON-LD; looked for in its published place beside the images. Given again: a further table, "
+        "whose columns are joined by the key",
+    )
     add(
         "--key",
         metavar="COLUMN",

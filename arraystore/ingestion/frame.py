@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from arraystore.format.columns import (
     categorical,
 )
 from arraystore.ingestion.content import LazyColumns
+from arraystore.ingestion.extras import JoinedTable
 from arraystore.ingestion.plan import Plan
 from arraystore.sources.archive import column, concatenate
 from arraystore.sources.base import ImageSet
@@ -27,7 +29,12 @@ if TYPE_CHECKING:
     from arraystore._core import Strings
 
 
-def build_columns(plan: Plan, images: ImageSet, metadata: MetadataTable | None, *, key: str) -> LazyColumns:
+_logger = logging.getLogger(__name__)
+
+
+def build_columns(
+    plan: Plan, images: ImageSet, metadata: MetadataTable | None, joined: Sequence[JoinedTable] = (), *, key: str
+) -> LazyColumns:
     """Gather the columns of all records.
 
     Parameters
@@ -38,18 +45,22 @@ def build_columns(plan: Plan, images: ImageSet, metadata: MetadataTable | None, 
         What the paths tell: the values of records without a row.
     metadata : MetadataTable or None
         The table.
+    joined : sequence of JoinedTable
+        Further tables. A column that stands in several is that of the first.
     key : str
         The key column, which is the index of the data frame and none of its columns.
 
     Returns
     -------
     LazyColumns
-        In the order of the table; then what only the paths tell.
+        In the order of the table; then those of the further tables; then what only the paths tell.
     """
     columns: dict[str, Callable[[], WritableColumn]] = {}
     for each in metadata.columns if metadata is not None else ():
         if metadata is not None and each.name != key and each.kind != "text":
-            columns[each.name] = partial(_gather, plan, images, metadata, each)
+            columns[each.name] = partial(_gather, metadata, plan.table_row, each, plan, images)
+    for each_table in joined:
+        _add_joined(columns, each_table, [key, *text_names(metadata)])
     for name in images.labels:
         if name not in columns:
             columns[name] = partial(_from_paths, plan, images, name)
@@ -61,10 +72,37 @@ def text_names(metadata: MetadataTable | None) -> list[str]:
     return [each.name for each in metadata.columns if each.kind == "text"] if metadata is not None else []
 
 
-def _gather(plan: Plan, images: ImageSet, metadata: MetadataTable, of: TableColumn) -> WritableColumn:
-    table, row, name, kind = metadata.table, plan.table_row, of.name, of.kind
+def _add_joined(columns: dict[str, Callable[[], WritableColumn]], joined: JoinedTable, taken: Sequence[str]) -> None:
+    extra, row = joined.extra, joined.row
+    found: dict[str, Callable[[], WritableColumn]] = {}
+    if extra.table is not None:
+        for each in extra.table.columns:
+            if each.name != extra.by:
+                found[each.name] = partial(_gather, extra.table, row, each)
+    for name, values in extra.flags.items():
+        found[name] = partial(_flags, values, row)
+    twice = [name for name in found if name in columns or name in taken]
+    if twice:
+        _logger.info("%s: left out, since they stand in a table before it: %s", extra.path, ", ".join(twice))
+    columns |= {name: make for name, make in found.items() if name not in twice}
+
+
+def _flags(values: npt.NDArray[np.bool_], row: npt.NDArray[np.int64]) -> NumericColumn:
+    return NumericColumn(_take(values, row, missing=False))
+
+
+def _gather(
+    metadata: MetadataTable,
+    row: npt.NDArray[np.int64],
+    of: TableColumn,
+    plan: Plan | None = None,
+    images: ImageSet | None = None,
+) -> WritableColumn:
+    table, name, kind = metadata.table, of.name, of.kind
     if kind == "category":
         codes = _take(column(table.codes(name), np.int32), row, missing=-1)
+        if plan is None or images is None:
+            return categorical(codes, table.categories(name))
         return _with_labels(plan, images, name, codes, table.categories(name))
     if kind == "float":
         return NumericColumn(_take(column(table.floats(name), np.float64), row, missing=np.nan))

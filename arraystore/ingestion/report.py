@@ -21,6 +21,7 @@ _LABELS = {
         "record with a split that its publisher does not know",
         "records with a split that their publisher does not know",
     ),
+    "unmatched-row": ("row of a further table without a record", "rows of further tables without a record"),
     "unusable-file": ("file that cannot be read from the source", "files that cannot be read from the source"),
     "merged-duplicate": ("duplicate with the same bytes (kept once)", "duplicates with the same bytes (kept once)"),
     "skipped-file": ("file that is no image (skipped)", "files that are no images (skipped)"),
@@ -57,6 +58,8 @@ class IngestReport:
         Images of other packages, which were asked not to be taken.
     metadata : Path or None
         The table that was used.
+    joined : tuple of Path
+        Further tables whose columns were joined to it.
     state : {"new", "resumed", "complete"}
         Whether the store was made, finished, or complete already.
     """
@@ -73,6 +76,7 @@ class IngestReport:
     rows_left_out: int = 0
     images_left_out: int = 0
     metadata: Path | None = None
+    joined: tuple[Path, ...] = ()
     state: str = "new"
 
     @property
@@ -102,6 +106,7 @@ class IngestReport:
             "rows_left_out": self.rows_left_out,
             "images_left_out": self.images_left_out,
             "metadata": str(self.metadata) if self.metadata else None,
+            "joined": [str(path) for path in self.joined],
             "exit_code": self.exit_code,
         }
 
@@ -110,7 +115,7 @@ class IngestReport:
         if self.metadata is None:
             lines.append("  no metadata table: the only columns are what the paths tell")
         else:
-            lines.append(f"  metadata from {self.metadata}")
+            lines.append(f"  metadata from {', and '.join(map(str, (self.metadata, *self.joined)))}")
         if self.images_left_out:
             left_out = ("image of another package was left out", "images of other packages were left out")
             lines.append(f"  {format_count(self.images_left_out, *left_out)}")

@@ -17,6 +17,7 @@ from arraystore.format.containers import open_layout, open_writer
 from arraystore.format.layout import DEFAULT_SHARD_NBYTES
 from arraystore.format.spec import FieldSpec, Status, StoreSpec
 from arraystore.ingestion.content import Content, FieldContent
+from arraystore.ingestion.extras import JoinedTable, UnmatchedRows, join_extra
 from arraystore.ingestion.fields import Packing, write_content
 from arraystore.ingestion.frame import build_columns, text_names
 from arraystore.ingestion.plan import Plan, Rows, make_plan
@@ -43,7 +44,7 @@ def ingest(
     store: PathLike,
     *,
     package: str | None = None,
-    metadata: PathLike | None = None,
+    metadata: PathLike | Sequence[PathLike] | None = None,
     key: str | None = None,
     check: Check = "header",
     rows: Rows = "all",
@@ -60,15 +61,19 @@ def ingest(
     Parameters
     ----------
     source : path-like or sequence of path-like
-        A folder of images, at any level of the published tree, or one or several zip archives of it.
+        A folder of images, at any level of the published tree, or one or several zip archives or HDF5 files of it.
     store : path-like
         Directory to make, such as `cropped_256.zarr`.
     package : str, optional
         Which package of a publisher the images are of, such as `cropped_256` or `original_full`. Needed only if the
         paths name several, or none.
-    metadata : path-like, optional
-        The metadata table, CSV or TSV. Looked for in its published place beside the images if not given; without any,
-        the only columns are those that the paths tell.
+    metadata : path-like or sequence of path-like, optional
+        The metadata table, CSV, TSV or JSON-LD. Looked for in its published place beside the images if not given, and
+        what is published beside it: the bounding boxes of BIOSCAN-5M (`BIOSCAN_5M_Insect_bbox.tsv`), the list of poor
+        images of BIOSCAN-1M (`BIOSCAN_1M_low_quality_images.xlsx`, the column `low_quality`). Of several tables that
+        are named, the first one tells the records; those after it are joined to it by the key, as further columns. A
+        column that stands in two of them is that of the first. If tables are named, no others are looked for. Without
+        any, the only columns are those that the paths tell.
     key : str, optional
         Column of the table that names the images, for folders of no known publisher. Without it, the first of `key`,
         `processid`, `image_file`, `file`, `filename` and `name` that the table has.
@@ -104,6 +109,8 @@ def ingest(
         is packed.
     DuplicateKeyError
         If one key stands for two different images or two rows.
+    ImportError
+        If a list in Excel is to be read without openpyxl (``arraystore[xlsx]``).
     InvalidRequestError
         If a finished store of other sources stands there, or an option is not one of its values.
     FormatError
@@ -124,7 +131,7 @@ def ingest(
         members = scan_sources(paths, with_indirect=True, progress=advance)
     publisher = recognise(members, package=package)
     images = publisher.images(members, package=package)
-    table = Path(metadata) if metadata is not None else publisher.find_table(paths)
+    table, further = _tables(publisher, paths, metadata)
     if key is not None and table is None:
         raise InvalidRequestError(f"key {key!r} is a column of a table: name the table with --metadata")
     options = {"package": images.package, "rows": rows, "check": check, "shard_nbytes": shard_nbytes}
@@ -133,7 +140,7 @@ def ingest(
     job = Job(
         tuple(path.name for path in paths),
         members.fingerprint(images.indices),
-        fingerprint_file(table) if table is not None else None,
+        "+".join(map(fingerprint_file, (table, *further))) if table is not None else None,
         options,
     )
     with work_on(writer, job, overwrite=overwrite) as state:
@@ -141,9 +148,24 @@ def ingest(
             if table is not None:
                 publisher = publisher.for_table(table, key=key)
             _Run(
-                publisher, images, table, job, Packing(writer, job.fingerprint, threads, shard_nbytes), shown
+                publisher, images, table, further, job, Packing(writer, job.fingerprint, threads, shard_nbytes), shown
             ).all_steps()
-    return _report(writer.path, state=state, seconds=time.perf_counter() - start, metadata=table)
+    return _report(writer.path, state=state, seconds=time.perf_counter() - start, metadata=table, joined=further)
+
+
+def _tables(
+    publisher: Source, paths: Sequence[Path], metadata: PathLike | Sequence[PathLike] | None
+) -> tuple[Path | None, tuple[Path, ...]]:
+    """Return the table that tells the records, and those that are joined to it."""
+    if metadata is None:
+        found = publisher.find_table(paths)
+        return found, () if found is None else tuple(publisher.find_extra_tables(found))
+    named = [Path(metadata)] if isinstance(metadata, str | os.PathLike) else [Path(each) for each in metadata]
+    # A list in Excel tells no records, wherever it is named.
+    first = next((path for path in named if path.suffix.lower() != ".xlsx"), None)
+    if first is None:
+        raise InvalidRequestError("metadata: expected a CSV, TSV or JSON-LD that tells the records, found none")
+    return first, tuple(path for path in named if path is not first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +175,7 @@ class _Run:
     publisher: Source
     images: ImageSet
     table: Path | None
+    further: Sequence[Path]
     job: Job
     packing: Packing
     progress: Progress
@@ -172,21 +195,23 @@ class _Run:
             rows=self.job.options["rows"],
             known_splits=self.publisher.splits,
         )
+        joined = self._join_tables(plan, metadata)
         begin_packing(self.writer)
         has_table = metadata is not None
+        unmatched = [each.unmatched for each in joined]
         fields = [self._image_content(plan), *(_text_content(plan, metadata, name) for name in text_names(metadata))]
         # The cells are a gigabyte for five million rows: given away, to be gone when the columns are written.
-        given = [metadata]
-        del metadata
+        given = [(metadata, joined)]
+        del metadata, joined
         content = Content(
             self.publisher.key,
             plan.keys,
             fields,
-            lambda: build_columns(plan, self.images, given.pop(), key=self.publisher.key),
+            lambda: build_columns(plan, self.images, *given.pop(), key=self.publisher.key),
         )
         written = write_content(self.packing, content, self.progress)
         self.images.members.check_unchanged()
-        counts = self._count(plan, written.results[self.publisher.field], has_table=has_table)
+        counts = self._count(plan, written.results[self.publisher.field], has_table=has_table, unmatched=unmatched)
         self._commit(content, counts | {"split": dict(written.splits)})
 
     def _read_table(self) -> MetadataTable | None:
@@ -198,6 +223,15 @@ class _Run:
                 self.table, self.publisher.table, key=self.publisher.key, spill=spill, progress=advance
             )
 
+    def _join_tables(self, plan: Plan, metadata: MetadataTable | None) -> list[JoinedTable]:
+        if metadata is None:
+            return []
+        joined = []
+        for path in self.further:
+            extra = self.publisher.extra_table(path, spill=self.writer.work_directory / "extra.bin")
+            joined.append(join_extra(plan, metadata, extra, key=self.publisher.key))
+        return joined
+
     def _image_content(self, plan: Plan) -> FieldContent:
         indices = self.images.indices[plan.image].astype(np.uint64)
         nbytes = self.images.nbytes[plan.image].astype(np.uint32)
@@ -205,9 +239,13 @@ class _Run:
         spec = FieldSpec(self.publisher.field, "jpeg")
         return FieldContent(spec, extents, nbytes, plan.record, self.job.options["check"])
 
-    def _count(self, plan: Plan, result: PackResult, *, has_table: bool) -> dict[str, Any]:
+    def _count(
+        self, plan: Plan, result: PackResult, *, has_table: bool, unmatched: Sequence[UnmatchedRows]
+    ) -> dict[str, Any]:
         status = column(result.status, np.uint8)
-        troubles = find_troubles(plan, self.images, status, dict(result.details), has_table=has_table)
+        troubles = find_troubles(
+            plan, self.images, status, dict(result.details), has_table=has_table, unmatched=unmatched
+        )
         write_troubles(troubles_path(self.writer.path), troubles)
         by_status = np.bincount(status, minlength=len(Status))
         by_status[Status.MISSING] += plan.n - len(plan.record)
@@ -243,7 +281,9 @@ def troubles_path(store: Path) -> Path:
     return store.with_name(store.name + ".troubles.csv")
 
 
-def _report(store: Path, *, state: str, seconds: float, metadata: Path | None) -> IngestReport:
+def _report(
+    store: Path, *, state: str, seconds: float, metadata: Path | None, joined: tuple[Path, ...]
+) -> IngestReport:
     spec = open_layout(store).spec
     listed = troubles_path(store)
     return IngestReport(
@@ -259,6 +299,7 @@ def _report(store: Path, *, state: str, seconds: float, metadata: Path | None) -
         rows_left_out=spec.counts["rows_left_out"],
         images_left_out=spec.counts["images_left_out"],
         metadata=metadata,
+        joined=joined,
         state=state,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from arraystore.format.spec import Status
+from arraystore.ingestion.extras import UnmatchedRows
 from arraystore.ingestion.plan import Plan
 from arraystore.sources.base import ImageSet
 
@@ -42,7 +43,13 @@ class Troubles:
 
 
 def find_troubles(
-    plan: Plan, images: ImageSet, status: npt.NDArray[np.uint8], details: dict[int, str], *, has_table: bool
+    plan: Plan,
+    images: ImageSet,
+    status: npt.NDArray[np.uint8],
+    details: dict[int, str],
+    *,
+    has_table: bool,
+    unmatched: Sequence[UnmatchedRows] = (),
 ) -> list[Troubles]:
     """Gather what went wrong, the worst first.
 
@@ -58,6 +65,8 @@ def find_troubles(
         What is wrong with an image, by its index in the plan.
     has_table : bool
         Whether there was a metadata table; without one, no image lacks its row.
+    unmatched : sequence of UnmatchedRows
+        Rows of further tables that are of no record.
 
     Returns
     -------
@@ -75,6 +84,7 @@ def find_troubles(
     mismatched = plan.split_mismatch
     found.append(_records(plan, "split-mismatch", mismatched, _paths(plan, images, mismatched)))
     found.append(_records(plan, "unknown-split", plan.unknown_split))
+    found.append(Troubles("unmatched-row", sum(len(each.keys) for each in unmatched), lambda: _unmatched(unmatched)))
     found.append(Troubles("merged-duplicate", len(plan.merged), lambda: _merged(plan, images)))
     skipped = [_file("skipped-file", path, reason) for reason, path in images.skipped_paths()]
     found.append(Troubles("skipped-file", len(skipped), lambda: skipped))
@@ -150,6 +160,14 @@ def _merged(plan: Plan, images: ImageSet) -> Iterator[Line]:
     records = plan.record[np.searchsorted(plan.image, plan.merged[:, 0])]
     for (kept, other), record in zip(plan.merged.tolist(), records.tolist(), strict=True):
         yield "merged-duplicate", plan.keys[record], "", images.path(other), f"same bytes as {images.path(kept)}"
+
+
+def _unmatched(unmatched: Sequence[UnmatchedRows]) -> Iterator[Line]:
+    for each in unmatched:
+        path, detail = str(each.path), f"no record has this {each.by}"
+        for start in range(0, len(each.keys), _BATCH):
+            keys = each.keys.to_list(start, start + _BATCH)
+            yield from (("unmatched-row", key, "", path, detail) for key in keys)
 
 
 def _file(kind: str, path: str, detail: str) -> Line:

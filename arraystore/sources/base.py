@@ -15,6 +15,7 @@ from arraystore.sources.archive import column
 
 if TYPE_CHECKING:
     from arraystore._core import Members, Strings
+    from arraystore.sources.extra_tables import ExtraTable
     from arraystore.sources.tables import MetadataTable, TableDialect
 
 
@@ -165,3 +166,9 @@ class Source(Protocol):
 
     def find_table(self, paths: Sequence[Path]) -> Path | None:
         """Look for the published table in its place relative to the sources."""
+
+    def find_extra_tables(self, table: Path) -> Sequence[Path]:
+        """Look for what is published beside the table."""
+
+    def extra_table(self, path: Path, *, spill: Path) -> ExtraTable:
+        """Read a further table, to be joined to the first."""

@@ -14,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from arraystore.errors import DuplicateKeyError, SourceError
+from arraystore.sources import quality_list
 from arraystore.sources.archive import column, concatenate
 from arraystore.sources.base import ImageSet, PathLabels, Skipped, Source, check_published_key
+from arraystore.sources.extra_tables import ExtraTable, find_beside, read_extra_table
 from arraystore.sources.image_files import (
     file_names,
     has_prefix,
@@ -307,6 +309,44 @@ class Bioscan1M:
             if found := find_upwards(paths, names):
                 return found
         return None
+
+    def find_extra_tables(self, table: Path) -> Sequence[Path]:
+        """Look for the list of poor images, in the folder of the metadata or up to two above it.
+
+        Parameters
+        ----------
+        table : Path
+            The metadata table.
+
+        Returns
+        -------
+        sequence of Path
+        """
+        return find_beside(table, quality_list.NAME)
+
+    def extra_table(self, path: Path, *, spill: Path) -> ExtraTable:
+        """Read the list of poor images, or a table whose key is the processid.
+
+        Parameters
+        ----------
+        path : Path
+            The table.
+        spill : Path
+            A file that may be written to.
+
+        Returns
+        -------
+        ExtraTable
+
+        Raises
+        ------
+        SourceError
+            If it is damaged, or its rows have no key.
+        """
+        if path.suffix.lower() == ".xlsx":
+            return quality_list.read_quality_list(path)
+        columns, missing = self.table.columns, self.table.missing
+        return read_extra_table(path, key=self.key, columns=columns, missing=missing, spill=spill)
 
 
 def _package_of(members: Members) -> str | None:

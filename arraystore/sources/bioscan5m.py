@@ -16,6 +16,7 @@ import numpy.typing as npt
 from arraystore.errors import SourceError
 from arraystore.sources.archive import column
 from arraystore.sources.base import ImageSet, PathLabels, Skipped, Source, check_published_key
+from arraystore.sources.extra_tables import ExtraTable, find_beside, read_extra_table
 from arraystore.sources.image_files import is_image_file, is_image_path, is_junk_file, skipped_words
 from arraystore.sources.tables import MetadataTable, TableColumn, TableDialect, find_upwards
 
@@ -54,6 +55,11 @@ COLUMNS: tuple[TableColumn, ...] = (
     TableColumn("chunk", "category"),
 )
 
+# The columns of the bounding boxes, besides those that the metadata has too; pixels of the image before it was cropped.
+BOX_COLUMNS: tuple[TableColumn, ...] = tuple(
+    TableColumn(name, "integer", "int32") for name in ("width_original", "height_original", "x0", "y0", "x1", "y1")
+)
+
 # Characters of the MD5 of the processid that name the chunk directory; the other splits have none.
 _CHUNK_LENGTHS: Mapping[str, int] = {"pretrain": 2, "train": 1, "other_heldout": 1}
 _CHUNK = re.compile(r"[0-9a-f]{1,2}\Z")
@@ -62,6 +68,7 @@ _TABLES = (
     Path("metadata/csv/BIOSCAN_5M_Insect_Dataset_metadata.csv"),
     Path("metadata/jsonld/BIOSCAN_5M_Insect_Dataset_metadata.jsonld"),
 )
+_BOXES = "BIOSCAN_5M_Insect_bbox.tsv"
 _CHECKED_CHUNKS = 1_000
 
 _logger = logging.getLogger(__name__)
@@ -251,6 +258,42 @@ class Bioscan5M:
             if found := find_upwards(paths, [table, Path("bioscan5m", table)]):
                 return found
         return None
+
+    def find_extra_tables(self, table: Path) -> Sequence[Path]:
+        """Look for the bounding boxes, in the folder of the metadata or up to two above it.
+
+        Parameters
+        ----------
+        table : Path
+            The metadata table.
+
+        Returns
+        -------
+        sequence of Path
+        """
+        return find_beside(table, _BOXES)
+
+    def extra_table(self, path: Path, *, spill: Path) -> ExtraTable:
+        """Read a further table, such as the bounding boxes, whose key is the processid.
+
+        Parameters
+        ----------
+        path : Path
+            The table.
+        spill : Path
+            A file that may be written to.
+
+        Returns
+        -------
+        ExtraTable
+
+        Raises
+        ------
+        SourceError
+            If it is damaged, or its rows have no key.
+        """
+        known = (*BOX_COLUMNS, *self.table.columns)
+        return read_extra_table(path, key=self.key, columns=known, missing=self.table.missing, spill=spill)
 
 
 def _names_package(directory: str, place: Place) -> bool:

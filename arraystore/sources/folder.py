@@ -12,6 +12,7 @@ import numpy as np
 from arraystore.errors import SourceError
 from arraystore.sources.archive import column, concatenate
 from arraystore.sources.base import ImageSet, Skipped
+from arraystore.sources.extra_tables import ExtraTable, read_extra_table
 from arraystore.sources.image_files import file_names, is_image_file, is_image_path, is_junk_file, skipped_words
 from arraystore.sources.inference import infer_columns, names_of
 from arraystore.sources.tables import MetadataTable, TableColumn, TableDialect, other_delimiter
@@ -155,6 +156,41 @@ class Folder:
         None
         """
         return None
+
+    def find_extra_tables(self, table: Path) -> Sequence[Path]:  # noqa: ARG002 (of the protocol)
+        """Find no further table.
+
+        Parameters
+        ----------
+        table : Path
+            The metadata table.
+
+        Returns
+        -------
+        sequence of Path
+        """
+        return ()
+
+    def extra_table(self, path: Path, *, spill: Path) -> ExtraTable:
+        """Read a further table that has the same key column, and find out the kinds of the others.
+
+        Parameters
+        ----------
+        path : Path
+            The table.
+        spill : Path
+            A file that may be written to.
+
+        Returns
+        -------
+        ExtraTable
+
+        Raises
+        ------
+        SourceError
+            If it is damaged, or its rows have no key.
+        """
+        return read_extra_table(path, key=self.key, spill=spill)
 
 
 def _name_of(sources: Sequence[str]) -> str:
