@@ -26,7 +26,7 @@ from arraystore.ingestion.report import IngestReport
 from arraystore.ingestion.troubles import find_troubles, write_troubles
 from arraystore.ingestion.workdir import Job, begin_packing, remove_workdir, work_on
 from arraystore.sources.archive import column, scan_sources
-from arraystore.sources.base import ImageSet, Source
+from arraystore.sources.base import BringsTable, ImageSet, Source
 from arraystore.sources.hdf5_members import spill_indirect
 from arraystore.sources.registry import recognise
 from arraystore.sources.tables import MetadataTable, fingerprint_file, read_metadata
@@ -215,18 +215,22 @@ class _Run:
         self._commit(content, counts | {"split": dict(written.splits)})
 
     def _read_table(self) -> MetadataTable | None:
-        if self.table is None:
+        table = self.table
+        if isinstance(self.publisher, BringsTable):
+            table = self.publisher.write_table(self.images, self.writer.work_directory)
+        if table is None:
             return None
         spill = self.writer.work_directory / "text.bin"
         with self.progress.phase("metadata", unit="rows") as advance:
-            return read_metadata(
-                self.table, self.publisher.table, key=self.publisher.key, spill=spill, progress=advance
-            )
+            return read_metadata(table, self.publisher.table, key=self.publisher.key, spill=spill, progress=advance)
 
     def _join_tables(self, plan: Plan, metadata: MetadataTable | None) -> list[JoinedTable]:
         if metadata is None:
             return []
         joined = []
+        if isinstance(self.publisher, BringsTable):
+            own = self.publisher.own_extras(self.images, metadata)
+            joined = [join_extra(plan, metadata, extra, key=self.publisher.key) for extra in own]
         for path in self.further:
             extra = self.publisher.extra_table(path, spill=self.writer.work_directory / "extra.bin")
             joined.append(join_extra(plan, metadata, extra, key=self.publisher.key))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -172,3 +172,14 @@ class Source(Protocol):
 
     def extra_table(self, path: Path, *, spill: Path) -> ExtraTable:
         """Read a further table, to be joined to the first."""
+
+
+@runtime_checkable
+class BringsTable(Protocol):
+    """A source whose files hold the table too; one that is named only completes it."""
+
+    def write_table(self, images: ImageSet, directory: Path) -> Path:
+        """Write the table of the files as text."""
+
+    def own_extras(self, images: ImageSet, table: MetadataTable) -> Sequence[ExtraTable]:
+        """Return what else the files tell of the records."""

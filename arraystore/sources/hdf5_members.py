@@ -183,8 +183,13 @@ def scan_hdf5(
     SourceError
         If it is no HDF5 file, is cut short, is being written, or is a store.
     """
+    from arraystore.sources import clibd_rows
+
     with open_hdf5(path) as file, path.open("rb") as raw:
-        _logger.debug("%s: scanning", path)
+        if clibd_rows.is_clibd(file):
+            if not with_indirect:
+                raise SourceError(f"{path}: its images are rows of padded arrays, which only an ingest reads")
+            return clibd_rows.scan_rows(path, file, progress or _ignore)
         scan = _Scan(path, raw.fileno(), with_indirect, progress or _ignore)
         scan.group(file.id, "")
     scan.report()
@@ -351,16 +356,23 @@ def spill_indirect(members: Members, indices: npt.NDArray[np.int64], path: Path)
     """
     import h5py
 
+    from arraystore.sources import clibd_rows
+
     wanted = indices[column(members.encoding, np.uint8)[indices] == INDIRECT]
     if not len(wanted):
         return
     source = column(members.source, np.uint16)[wanted]
     kept: list[int] = []
     offsets: list[int] = []
-    with path.open("wb") as spill:
+    with path.open("w+b") as spill:
         for number in np.unique(source).tolist():
             name = members.sources[number]
             with open_hdf5(Path(name)) as file:
+                if clibd_rows.is_clibd(file):
+                    written, places = clibd_rows.spill_rows(members, number, file, spill)
+                    kept += written.tolist()
+                    offsets += places.tolist()
+                    continue
                 for index in wanted[source == number].tolist():
                     inside = members.path(index)[len(name) + 1 :]
                     try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from arraystore.sources.base import Source
 from arraystore.sources.bioscan1m import Bioscan1M
 from arraystore.sources.bioscan5m import Bioscan5M
+from arraystore.sources.clibd import Clibd
 from arraystore.sources.folder import Folder
 
 if TYPE_CHECKING:
@@ -34,5 +35,8 @@ def recognise(members: Members, *, package: str | None = None) -> Source:
         The first that knows their directories. If none does, any folder; but BIOSCAN-5M if a package was asked for,
         which only publishers have.
     """
+    clibd = Clibd()
+    if clibd.recognises(members):
+        return clibd.for_members(members)
     unknown = ANY_FOLDER if package is None else BIOSCAN_5M
     return next((source for source in SOURCES if source.recognises(members)), unknown)

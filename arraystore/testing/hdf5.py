@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from arraystore.testing.pillow import require_pillow
 
-__all__ = ["Values", "write_image_hdf5"]
+__all__ = ["Values", "write_clibd_hdf5", "write_image_hdf5"]
 
 Values = Literal["string", "bytes", "pixels"]
 
@@ -54,4 +54,57 @@ def write_image_hdf5(
             else:
                 image = require_pillow().open(io.BytesIO(jpeg))
                 parent.create_dataset(name, data=np.asarray(image.convert("RGB")))
+    return path
+
+
+def write_clibd_hdf5(
+    path: Path,
+    groups: Mapping[str, Sequence[Mapping[str, str]]],
+    jpegs: Mapping[str, bytes],
+    *,
+    width: int = 24_027,
+    with_processid: bool = False,
+) -> Path:
+    """Write images and labels as CLIBD does: a group for each split, whose rows are JPEGs padded with zeros.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File to make.
+    groups : mapping of str to sequence of mapping
+        The rows of each group, with `sampleid`, `processid` and any labels; a specimen may be in several.
+    jpegs : mapping of str to bytes
+        The bytes of each image by `sampleid`; one that is not there is missing.
+    width : int
+        Bytes of a row.
+    with_processid : bool
+        Whether the ids of BOLD are in the file; labels are then of variable length, as in ``BIOSCAN_5M.hdf5``.
+
+    Returns
+    -------
+    pathlib.Path
+        `path`.
+    """
+    import h5py
+
+    labels = ("order", "family", "genus", "species")
+    with h5py.File(path, "w") as file:
+        for name, rows in groups.items():
+            group = file.create_group(name)
+            image = group.create_dataset("image", (0, width), np.uint8, maxshape=(None, width), chunks=(3, width))
+            length = group.create_dataset("image_mask", (0,), np.int64, maxshape=(None,))
+            for row, cells in enumerate(rows):
+                jpeg = jpegs.get(cells["sampleid"], b"")
+                image.resize(row + 1, 0)
+                length.resize(row + 1, 0)
+                image[row, : len(jpeg)] = np.frombuffer(jpeg, np.uint8)
+                length[row] = len(jpeg)
+            for column in ("sampleid", "barcode", *(["processid"] if with_processid else [])):
+                group.create_dataset(column, data=np.array([cells[column].encode() for cells in rows], "S"))
+            for column in labels:
+                texts = [(cells.get(column) or "not_classified").encode() for cells in rows]
+                kind = h5py.string_dtype() if with_processid else f"S{max(map(len, texts))}"
+                group.create_dataset(column, data=texts, dtype=kind)
+            group.create_dataset("language_tokens_input_ids", data=np.zeros((len(rows), 20), np.int64))
+            group.create_dataset("image_features", data=np.zeros((len(rows), 512), np.float32))
     return path
