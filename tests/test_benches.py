@@ -36,3 +36,7 @@ def test_the_comparison_runs(tmp_path):
     plot = tmp_path / "some.png"
     assert "zarr-python" in run("compare.py", "--images", "48", "--rounds", "1", "--plot", str(plot))
     assert plot.stat().st_size > 1000
+
+
+def test_the_bench_of_hdf5_scans_runs(tmp_path):
+    assert "300 members scanned" in run("hdf5_scan.py", "--members", "300", "--folder", str(tmp_path))

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import arraystore
+from arraystore.testing.hdf5 import write_image_hdf5
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "bioscan_real"
 
@@ -72,3 +73,13 @@ def test_resized_crops_are_within_one_of_pillow(real):
         image = Image.open(io.BytesIO(files[key])).convert("RGB").crop((left, top, left + width, top + height))
         expected = np.asarray(image.resize((224, 224), Image.Resampling.BILINEAR)).astype(int)
         assert np.abs(crop.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("values", ["string", "bytes"])
+def test_publishers_hdf5_gives_the_same_bytes(tmp_path, values):
+    files = {path.name: path.read_bytes() for path in sorted(REAL.glob("*/*.jpg")) if path.parent.name == "full"}
+    # What the camera wrote behind the end marker.
+    assert any(not jpeg.endswith(b"\xff\xd9") for jpeg in files.values())
+    arraystore.ingest(write_image_hdf5(tmp_path / "a.hdf5", files, values=values, group=""), tmp_path / "s.zarr")
+    with arraystore.open(tmp_path / "s.zarr") as store:
+        assert {f"{key}.jpg": store.jpeg(key) for key in store.keys} == files
