@@ -115,7 +115,8 @@ class Records(RecordTable):
         Returns
         -------
         bytes, or list of bytes
-            As they were in the source, to the last byte.
+            As they were in the source, to the last byte. Of a source that had pixels and no JPEG, a binary PPM or PGM
+            of them (``P6`` or ``P5``).
 
         Raises
         ------
