@@ -173,7 +173,7 @@ def test_interruption_is_130_and_says_how_to_go_on(package, tmp_path, monkeypatc
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("arraystore.ingestion.run.make_plan", interrupt)
+    monkeypatch.setattr("arraystore.ingestion.package.make_plan", interrupt)
     assert main(["ingest", *map(str, package.sources()), "-o", str(tmp_path / "s.zarr"), "--quiet"]) == 130
     assert capsys.readouterr().err.strip() == "arraystore: interrupted; run the same command again to finish"
 
