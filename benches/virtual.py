@@ -2,9 +2,9 @@
 
     python benches/virtual.py FOLDER [--images 4000] [--rounds 9] [--members 1000000]
 
-FOLDER needs room for three times the images, and about 2.5 kB for each of the members. The members lie in four zips with
-a table of as many rows. They are opened for the first time in a process of its own, and again from the cache in others;
-times are beyond the import.
+FOLDER needs room for three times the images, and about 2.5 kB for each of the members. The members lie in four zips
+with a table of as many rows. They are opened for the first time in a process of its own, and again from the cache in
+others; times are beyond the import.
 """
 
 from __future__ import annotations

@@ -20,7 +20,6 @@ from arraystore.format.spec import StoreSpec
 if TYPE_CHECKING:
     from arraystore.reader.column import StoredColumn
     from arraystore.virtual.opened import OpenedSource
-    from arraystore.virtual.request import Request
 
 __all__ = ["Handle", "open_store", "reopen_source"]
 
@@ -50,8 +49,7 @@ class Handle:
     def __reduce__(self) -> tuple[Callable[..., Handle], tuple[Any, ...]]:
         if self.source is None:
             return open_store, (str(self.path),)
-        # With the place of the index, which another process need not make again.
-        return reopen_source, (self.source.request, self.source.cache, str(self.source.layout.path))
+        return reopen_source, self.source.pickled()
 
     @property
     def layout(self) -> Layout:
@@ -150,23 +148,9 @@ def open_store(path: str | os.PathLike[str]) -> Handle:
     return Handle(open_layout(path))
 
 
-def reopen_source(request: Request, cache: bool, index: str) -> Handle:
-    """Open a source that another process has open, with the index that it has made if that is still there.
+def reopen_source(*pickled: Any) -> Handle:
+    """Open a source that another process has open; see `arraystore.virtual.opened.reopen_source`."""
+    from arraystore.virtual.opened import reopen_source as reopen
 
-    Parameters
-    ----------
-    request : Request
-        The source.
-    cache : bool
-        Whether the cache was asked for.
-    index : str
-        Directory of the index.
-
-    Returns
-    -------
-    Handle
-    """
-    from arraystore.virtual.opened import open_source
-
-    source = open_source(request, cache=cache, index=index)
+    source = reopen(*pickled)
     return Handle(source.layout, source)

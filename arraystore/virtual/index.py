@@ -28,6 +28,8 @@ from arraystore.virtual.request import Request, path_field, stamp_of
 
 # A bar is shown of what takes longer.
 _PATIENCE_S = 1.0
+# A tick of the kernel is 10 ms or less.
+_CLOCK_LAG_S = 0.011
 _PLACES = ("source", "offset", "stored_nbytes", "encoding", "crc32")
 _ZIP_START, _HDF5_START = b"PK", b"\x89HDF\r\n\x1a\n"
 
@@ -58,9 +60,13 @@ def build_index(request: Request, path: Path) -> bool:
     OSError
         If a file cannot be read or written.
     """
-    begun_ns = time.time_ns()
     # Before the scan: what is written later differs from its stamp.
     given = [stamp_of(each) for each in request.paths]
+    begun_ns = time.time_ns()
+    if any(nbytes is None for _, nbytes, _ in given):
+        # Folders are looked at after the scan, when they are known. What is written from here on has a later time than
+        # the beginning, though file systems take theirs from a clock that lags behind.
+        time.sleep(_CLOCK_LAG_S)
     shown = make_progress(None, delay_s=_PATIENCE_S)
     paths = [Path(each) for each in request.paths]
     metadata = None if request.metadata is None else Path(request.metadata)

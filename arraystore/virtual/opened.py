@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arraystore import _core
-from arraystore.errors import FormatError
+from arraystore.errors import FormatError, SourceChangedError
 from arraystore.format.arrays import PLACE_DTYPES, RAGGED_DTYPES
 from arraystore.format.base import Layout
 from arraystore.format.containers import open_layout
@@ -27,7 +27,7 @@ from arraystore.virtual.cache import (
     is_switched_on,
     usable_index,
 )
-from arraystore.virtual.request import Request, path_field
+from arraystore.virtual.request import Request, digest, path_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,6 +100,15 @@ class OpenedSource:
             self._field, n, sources=sources, path=paths, keys=keys, **self._pieces(self._field, PLACE_DTYPES)
         )
 
+    @property
+    def state(self) -> str:
+        """A text that changes when a file of the source does."""
+        return digest(self._watched())
+
+    def pickled(self) -> tuple[Request, bool, str, str]:
+        """Return what `reopen_source` takes."""
+        return self.request, self.cache, self.state, str(self.layout.path)
+
     def release(self) -> None:
         """Remove the index, if it is a temporary one."""
         if self._remove is not None:
@@ -148,6 +157,38 @@ def open_source(request: Request, *, cache: bool, index: str | None = None) -> O
         if layout is not None:
             return OpenedSource(request, layout, cache=cache, is_temporary=False)
     return _with_temporary_index(request, cache=cache)
+
+
+def reopen_source(request: Request, cache: bool, state: str, index: str) -> OpenedSource:
+    """Open a source that another process has open, with its index if that is still there.
+
+    Parameters
+    ----------
+    request : Request
+        The source.
+    cache : bool
+        Whether the cache was asked for.
+    state : str
+        What the source was there.
+    index : str
+        Directory of the index.
+
+    Returns
+    -------
+    OpenedSource
+
+    Raises
+    ------
+    SourceChangedError
+        If the source has changed meanwhile: its rows may be others.
+    """
+    source = open_source(request, cache=cache, index=index)
+    if source.state != state:
+        source.release()
+        raise SourceChangedError(
+            f"{request.paths[0]} has changed since it was opened in another process: open it again there"
+        )
+    return source
 
 
 def _from_cache(request: Request) -> Layout | None:

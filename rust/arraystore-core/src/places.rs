@@ -107,3 +107,134 @@ fn damaged(index: u64, found: &str) -> Error {
         problem: format!("{found}: it is damaged; delete it, and open the source again"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::field::{FieldBytes, FieldParts, Ragged, ReadOptions};
+    use crate::members::crc32;
+    use crate::pieces::{Number, Pieces};
+    use crate::source::Stamp;
+
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn pieces(&self, name: &str, bytes: &[u8]) -> Pieces {
+            let path = self.0.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            let nbytes = bytes.len() as u64;
+            Pieces::new(vec![(path, 0)], nbytes, nbytes).unwrap()
+        }
+
+        fn column<T: Number>(&self, name: &str, numbers: &[u64]) -> Column<T> {
+            let bytes: Vec<u8> = numbers
+                .iter()
+                .flat_map(|number| number.to_le_bytes()[..T::NBYTES].to_vec())
+                .collect();
+            Column::new(self.pieces(name, &bytes), numbers.len() as u64, name).unwrap()
+        }
+    }
+
+    fn texts(folder: &Folder, values: &[&str]) -> Field {
+        let lengths: Vec<u64> = values.iter().map(|value| value.len() as u64).collect();
+        let offsets = lengths.iter().scan(0, |end, length| {
+            *end += length;
+            Some(*end - length)
+        });
+        let parts = FieldParts {
+            bytes: FieldBytes::Here(Ragged {
+                data: folder.pieces("texts", values.concat().as_bytes()),
+                offset: folder.column("texts-offset", &offsets.collect::<Vec<_>>()),
+                crc32c: None,
+            }),
+            nbytes: folder.column("texts-nbytes", &lengths),
+            height: None,
+            width: None,
+            status: None,
+            keys: None,
+        };
+        Field::new("image.path".to_owned(), values.len() as u64, parts)
+    }
+
+    /// One record for each `(source, encoding, path)`, of a folder (source 0) and of the file `packed` (source 1).
+    fn field(folder: &Folder, records: &[(u64, u64, &str)]) -> Field {
+        let packed = folder.0.path().join("packed");
+        let stamp = Stamp::from(&std::fs::metadata(&packed).unwrap());
+        let all = |number: u64| vec![number; records.len()];
+        let paths: Vec<&str> = records.iter().map(|record| record.2).collect();
+        let places = Places {
+            sources: vec![
+                PlaceSource::Folder(folder.0.path().join("photos")),
+                PlaceSource::File(MappedFile::as_listed(packed, stamp)),
+            ],
+            source: folder.column("source", &records.iter().map(|record| record.0).collect::<Vec<_>>()),
+            offset: folder.column("offset", &all(0)),
+            stored_nbytes: folder.column("stored_nbytes", &all(4)),
+            encoding: folder.column("encoding", &records.iter().map(|record| record.1).collect::<Vec<_>>()),
+            crc32: folder.column("crc32", &all(crc32(b"word").into())),
+            path: Some(Arc::new(texts(folder, &paths))),
+        };
+        let parts = FieldParts {
+            bytes: FieldBytes::Elsewhere(places),
+            nbytes: folder.column("nbytes", &all(4)),
+            height: Some(folder.column("height", &all(0))),
+            width: Some(folder.column("width", &all(0))),
+            status: Some(folder.column("status", &all(0))),
+            keys: None,
+        };
+        Field::new("image".to_owned(), records.len() as u64, parts)
+    }
+
+    fn folder() -> Folder {
+        let folder = Folder(tempfile::tempdir().unwrap());
+        std::fs::create_dir(folder.0.path().join("photos")).unwrap();
+        std::fs::write(folder.0.path().join("photos/a.jpg"), "word").unwrap();
+        std::fs::write(folder.0.path().join("secret"), "word").unwrap();
+        let mut archive = b"PK\x03\x04".to_vec();
+        archive.resize(30, 0);
+        archive.extend_from_slice(b"word");
+        std::fs::write(folder.0.path().join("packed"), archive).unwrap();
+        folder
+    }
+
+    #[test]
+    fn files_and_members_are_read_where_they_lie() {
+        let folder = folder();
+        let field = field(&folder, &[(0, 0, "a.jpg"), (1, 1, ""), (1, 0, "")]);
+        let mut scratch = Scratch::default();
+        let gathered = field.gather(&[1, 0, 1, 2], true, &mut scratch).unwrap();
+        let found: Vec<_> = gathered.iter().map(Option::unwrap).collect();
+        assert_eq!(found, [&b"word"[..], b"word", b"word", b"PK\x03\x04"]);
+        let options = ReadOptions {
+            verify: true,
+            threads: 1,
+        };
+        assert_eq!(field.decode(&[0], options).err().unwrap().code(), "decode");
+        assert_eq!(field.sizes(&[0, 1], 2).unwrap(), [0, 0, 0, 0]);
+        assert!(field.check(0..3, 2).unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_index_that_makes_no_sense_is_an_error() {
+        let folder = folder();
+        let records = [
+            (7, 0, "x"),
+            (1, 99, "x"),
+            (0, 0, "../secret"),
+            (0, 0, "/etc/hostname"),
+            (0, 0, "gone.jpg"),
+        ];
+        let field = field(&folder, &records);
+        let codes: Vec<_> = (0..5)
+            .map(|row| {
+                field
+                    .gather(&[row], true, &mut Scratch::default())
+                    .err()
+                    .unwrap()
+                    .code()
+            })
+            .collect();
+        assert_eq!(codes, ["format", "format", "format", "format", "source-changed"]);
+        assert_eq!(field.check(0..5, 1).unwrap().len(), 5);
+    }
+}
