@@ -42,9 +42,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "store", metavar="STORE", help="directory of a store; or a zip or folder of images, as it is"
-    )
+    parser.add_argument("store", metavar="STORE", help="directory of a store; or a zip or folder of images, as it is")
     parser.add_argument(
         "--workers", metavar="N", type=int, help="threads (default: $ARRAYSTORE_NUM_THREADS, or all cores)"
     )

@@ -84,7 +84,7 @@ def build_index(request: Request, path: Path) -> bool:
     content = Content(joined.publisher.key, joined.plan.keys, texts, joined.columns)
     written = write_content(Packing(writer, 0, thread_count(), DEFAULT_SHARD_NBYTES), content, shown)
     writer.write_index(field, _place_arrays(joined))
-    watched = [*(stamp for stamp in given if stamp[1] is not None), *table, *folders]
+    watched = [*given, *table, *folders]
     source = {**request.to_json(), "table": None if found.table is None else str(found.table), "watched": watched}
     fields = (FieldSpec(field, "place"), *(each.spec for each in texts))
     writer.commit(_spec(request, joined, fields, source, dict(written.splits)))

@@ -92,7 +92,7 @@ class OpenedSource:
         Field
         """
         n, stamps = self.layout.spec.n, {path: (nbytes, ns) for path, nbytes, ns in self._watched()}
-        sources = [(path, stamps[path] if stamps[path][0] is not None else None) for path in self.request.paths]
+        sources = [(path, None if stamps[path][0] is None else stamps[path]) for path in self.request.paths]
         paths = None
         if any(field.name == self._paths for field in self.layout.spec.fields):
             paths = _core.Field(self._paths, n, **self._pieces(self._paths, RAGGED_DTYPES))
