@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +24,7 @@ SWITCH_VARIABLE = "ARRAYSTORE_CACHE"
 
 _OFF = ("0", "no", "off", "false")
 _TEMPORARY = ".tmp"
+_YOUNG_S = 60.0
 # A file system that is full or read-only; any other error is of the source.
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -167,6 +169,9 @@ def _workspace(folder: Path, request: Request) -> Iterator[Path]:
 
 def _remove_if_abandoned(path: Path) -> None:
     with suppress(OSError):
+        if time.time() - path.stat().st_mtime < _YOUNG_S:
+            # Perhaps its process has not locked it yet.
+            return
         descriptor = os.open(path, os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -185,7 +190,8 @@ def _put(temporary: Path, path: Path, request: Request) -> Layout:
         layout = usable_index(path, request)
         if layout is not None:
             return layout
-        # It is damaged. Renamed first, so that nobody finds half of it.
-        shutil.rmtree(path.rename(temporary.with_name(f"{temporary.name}.old{_TEMPORARY}")), ignore_errors=True)
+        # It is damaged. Renamed first, so that nobody finds half of it; unless somebody else has done so already.
+        with suppress(FileNotFoundError):
+            shutil.rmtree(path.rename(temporary.with_name(f"{temporary.name}.old{_TEMPORARY}")), ignore_errors=True)
         return _put(temporary, path, request)
     return open_layout(path)
