@@ -11,23 +11,22 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from arraystore.errors import InternalError, InvalidRequestError, SourceError
+from arraystore.errors import InvalidRequestError, SourceError
 from arraystore.format.base import StoreWriter
 from arraystore.format.containers import open_layout, open_writer
 from arraystore.format.layout import DEFAULT_SHARD_NBYTES
-from arraystore.format.spec import FieldSpec, Status, StoreSpec
+from arraystore.format.spec import FieldSpec, StoreSpec
 from arraystore.ingestion.content import Content, FieldContent
 from arraystore.ingestion.fields import Packing, write_content
-from arraystore.ingestion.frame import build_columns, text_names
-from arraystore.ingestion.plan import Plan, Rows, make_plan
+from arraystore.ingestion.package import JoinedPackage, Package, find_package
+from arraystore.ingestion.plan import Rows
 from arraystore.ingestion.progress import Progress, make_progress
 from arraystore.ingestion.report import IngestReport
 from arraystore.ingestion.troubles import find_troubles, write_troubles
 from arraystore.ingestion.workdir import Job, begin_packing, remove_workdir, work_on
-from arraystore.sources.archive import column, scan_sources
-from arraystore.sources.base import ImageSet, Source
-from arraystore.sources.registry import recognise
-from arraystore.sources.tables import MetadataTable, fingerprint_file, read_metadata
+from arraystore.sources.archive import column
+from arraystore.sources.base import Source
+from arraystore.sources.tables import fingerprint_file
 from arraystore.threads import thread_count
 
 if TYPE_CHECKING:
@@ -119,39 +118,28 @@ def ingest(
     writer = open_writer(store)
     _check_outside(writer.path, paths)
     shown = make_progress(progress)
-    with shown.phase("scan", unit="files") as advance:
-        members = scan_sources(paths, progress=advance)
-    publisher = recognise(members, package=package)
-    images = publisher.images(members, package=package)
-    table = Path(metadata) if metadata is not None else publisher.find_table(paths)
-    if key is not None and table is None:
-        raise InvalidRequestError(f"key {key!r} is a column of a table: name the table with --metadata")
-    options = {"package": images.package, "rows": rows, "check": check, "shard_nbytes": shard_nbytes}
+    table = None if metadata is None else Path(metadata)
+    found = find_package(paths, package=package, metadata=table, key=key, shown=shown)
+    options = {"package": found.images.package, "rows": rows, "check": check, "shard_nbytes": shard_nbytes}
     if key is not None:
         options["key"] = key
     job = Job(
         tuple(path.name for path in paths),
-        members.fingerprint(images.indices),
-        fingerprint_file(table) if table is not None else None,
+        found.images.members.fingerprint(found.images.indices),
+        fingerprint_file(found.table) if found.table is not None else None,
         options,
     )
     with work_on(writer, job, overwrite=overwrite) as state:
         if state != "complete":
-            if table is not None:
-                publisher = publisher.for_table(table, key=key)
-            _Run(
-                publisher, images, table, job, Packing(writer, job.fingerprint, threads, shard_nbytes), shown
-            ).all_steps()
-    return _report(writer.path, state=state, seconds=time.perf_counter() - start, metadata=table)
+            _Run(found, job, Packing(writer, job.fingerprint, threads, shard_nbytes), shown).all_steps()
+    return _report(writer.path, state=state, seconds=time.perf_counter() - start, metadata=found.table)
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
     """One run of an ingest that is not complete."""
 
-    publisher: Source
-    images: ImageSet
-    table: Path | None
+    package: Package
     job: Job
     packing: Packing
     progress: Progress
@@ -161,72 +149,42 @@ class _Run:
         return self.packing.writer
 
     def all_steps(self) -> None:
-        metadata = self._read_table()
-        plan = make_plan(
-            self.images,
-            metadata,
-            image_keys=self.publisher.image_keys(self.images, metadata),
-            key=self.publisher.key,
-            rows=self.job.options["rows"],
-            known_splits=self.publisher.splits,
-        )
+        options = self.job.options
+        spill = self.writer.work_directory / "text.bin"
+        joined = self.package.join(key=options.get("key"), rows=options["rows"], spill=spill, shown=self.progress)
         begin_packing(self.writer)
-        has_table = metadata is not None
-        fields = [self._image_content(plan), *(_text_content(plan, metadata, name) for name in text_names(metadata))]
-        # The cells are a gigabyte for five million rows: given away, to be gone when the columns are written.
-        given = [metadata]
-        del metadata
         content = Content(
-            self.publisher.key,
-            plan.keys,
-            fields,
-            lambda: build_columns(plan, self.images, given.pop(), key=self.publisher.key),
+            joined.publisher.key,
+            joined.plan.keys,
+            [self._image_content(joined), *joined.texts()],
+            joined.columns,
         )
         written = write_content(self.packing, content, self.progress)
-        counts = self._count(plan, written.results[self.publisher.field], has_table=has_table)
-        self._commit(content, counts | {"split": dict(written.splits)})
+        counts = self._count(joined, written.results[joined.publisher.field])
+        self._commit(joined.publisher, content, counts | {"split": dict(written.splits)})
 
-    def _read_table(self) -> MetadataTable | None:
-        if self.table is None:
-            return None
-        spill = self.writer.work_directory / "text.bin"
-        with self.progress.phase("metadata", unit="rows") as advance:
-            return read_metadata(
-                self.table, self.publisher.table, key=self.publisher.key, spill=spill, progress=advance
-            )
+    def _image_content(self, joined: JoinedPackage) -> FieldContent:
+        images, plan = joined.images, joined.plan
+        extents = images.members.extents(images.indices[plan.image].astype(np.uint64))
+        spec = FieldSpec(joined.publisher.field, "jpeg")
+        return FieldContent(spec, extents, joined.image_nbytes, plan.record, self.job.options["check"])
 
-    def _image_content(self, plan: Plan) -> FieldContent:
-        indices = self.images.indices[plan.image].astype(np.uint64)
-        nbytes = self.images.nbytes[plan.image].astype(np.uint32)
-        extents = self.images.members.extents(indices)
-        spec = FieldSpec(self.publisher.field, "jpeg")
-        return FieldContent(spec, extents, nbytes, plan.record, self.job.options["check"])
-
-    def _count(self, plan: Plan, result: PackResult, *, has_table: bool) -> dict[str, Any]:
+    def _count(self, joined: JoinedPackage, result: PackResult) -> dict[str, Any]:
         status = column(result.status, np.uint8)
-        troubles = find_troubles(plan, self.images, status, dict(result.details), has_table=has_table)
+        troubles = find_troubles(joined.plan, joined.images, status, dict(result.details), has_table=joined.has_table)
         write_troubles(troubles_path(self.writer.path), troubles)
-        by_status = np.bincount(status, minlength=len(Status))
-        by_status[Status.MISSING] += plan.n - len(plan.record)
-        return {
-            "images": len(plan.record),
-            "image_nbytes": int(column(result.nbytes, np.uint32).sum(dtype=np.uint64)),
-            "rows_left_out": plan.rows_left_out,
-            "images_left_out": sum(len(group.indices) for group in self.images.skipped if not group.is_listed),
-            "status": {each.label: int(by_status[each]) for each in Status if by_status[each]},
-            "troubles": {each.kind: each.count for each in troubles},
-        }
+        return joined.counts(status, column(result.nbytes, np.uint32), troubles)
 
-    def _commit(self, content: Content, counts: Mapping[str, Any]) -> None:
+    def _commit(self, publisher: Source, content: Content, counts: Mapping[str, Any]) -> None:
         from arraystore import _core
 
         spec = StoreSpec(
             n=content.n,
             fields=tuple(each.spec for each in content.fields),
-            key=self.publisher.key,
-            dataset=self.publisher.dataset,
-            package=self.images.package,
-            splits=self.publisher.splits,
+            key=publisher.key,
+            dataset=publisher.dataset,
+            package=self.package.images.package,
+            splits=publisher.splits,
             source=self.job.to_json(),
             counts=counts,
             created_by=f"arraystore {_core.__version__}",
@@ -258,19 +216,6 @@ def _report(store: Path, *, state: str, seconds: float, metadata: Path | None) -
         metadata=metadata,
         state=state,
     )
-
-
-def _text_content(plan: Plan, metadata: MetadataTable | None, name: str) -> FieldContent:
-    from arraystore import _core
-
-    if metadata is None:
-        raise InternalError(f"{name} is a column of no table")
-    path, offset, nbytes = metadata.table.text(name)
-    record = np.flatnonzero(plan.table_row >= 0)
-    row = plan.table_row[record]
-    sizes = column(nbytes, np.uint32)[row]
-    extents = _core.Extents.in_file(path, column(offset, np.uint64)[row], sizes.astype(np.uint64))
-    return FieldContent(FieldSpec(name, "text"), extents, sizes, record)
 
 
 def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:

@@ -2,10 +2,12 @@
 //!
 //! Every table of records in this crate hands out extents, and [`Extent::fetch`] is the one way from an extent to bytes.
 
-use std::io::Read;
 use std::path::PathBuf;
 
+use flate2::{Decompress, FlushDecompress};
+
 use crate::error::{Error, Result};
+use crate::jpeg::MOST_SCRATCH_NBYTES;
 use crate::source::{ByteSource, OpenFile, PlainFile};
 
 /// How the bytes of a record are wrapped where they lie.
@@ -18,6 +20,41 @@ pub enum Encoding {
     ZipStored = 1,
     /// A deflated member of a zip archive; the extent begins at its local header.
     ZipDeflated = 2,
+}
+
+impl Encoding {
+    /// The encoding with this number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        const ALL: [Encoding; 3] = [Encoding::Plain, Encoding::ZipStored, Encoding::ZipDeflated];
+        ALL.get(usize::from(number)).copied()
+    }
+
+    /// Whether it is that of a member of a zip archive.
+    #[must_use]
+    pub fn is_zip(self) -> bool {
+        matches!(self, Self::ZipStored | Self::ZipDeflated)
+    }
+}
+
+/// Memory for bytes that cannot be lent in place, reused from record to record.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    bytes: Vec<u8>,
+    packed: Vec<u8>,
+    /// Some 40 kB, made for the first deflated member.
+    inflater: Option<Decompress>,
+}
+
+impl Scratch {
+    /// Gives back memory that a single large record has needed.
+    pub fn shrink(&mut self) {
+        for memory in [&mut self.bytes, &mut self.packed] {
+            if memory.capacity() > MOST_SCRATCH_NBYTES {
+                *memory = Vec::new();
+            }
+        }
+    }
 }
 
 /// The source of an extent: shared by many extents, or a file of its own.
@@ -141,7 +178,7 @@ impl Extents for FileExtents {
 /// Length of the fixed part of a zip local header (APPNOTE.TXT 4.3.7).
 const LOCAL_HEADER_NBYTES: usize = 30;
 
-impl Extent<'_> {
+impl<'a> Extent<'a> {
     /// The source's name and the offset, for messages.
     #[must_use]
     pub fn place(&self) -> String {
@@ -151,61 +188,93 @@ impl Extent<'_> {
         }
     }
 
+    /// The bytes of the record in place, or `None` if they do not lie there as they are.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Extent::fetch`].
+    pub fn lend(&self) -> Result<Option<&'a [u8]>> {
+        let SourceRef::Shared(source) = self.source else {
+            return Ok(None);
+        };
+        let start = match self.encoding {
+            Encoding::Plain => self.offset,
+            Encoding::ZipStored => self.member_start()?,
+            Encoding::ZipDeflated => return Ok(None),
+        };
+        source.lend(start, self.length(self.stored_nbytes)?)
+    }
+
     /// The bytes of the record: lent by the source where it can, else copied or inflated into `scratch`.
     ///
     /// # Errors
     ///
-    /// [`Error::FileTooShort`] or [`Error::Io`] from the source; [`Error::Source`] if a zip member has no valid local
-    /// header or does not inflate to the promised length.
-    pub fn fetch<'s>(&'s self, scratch: &'s mut Vec<u8>) -> Result<&'s [u8]> {
+    /// [`Error::FileTooShort`], [`Error::SourceOutdated`] or [`Error::Io`] from the source; [`Error::Source`] if a zip member
+    /// has no valid local header or does not inflate to the promised length.
+    pub fn fetch<'s>(&'s self, scratch: &'s mut Scratch) -> Result<&'s [u8]> {
         let start = match self.encoding {
             Encoding::Plain => self.offset,
             Encoding::ZipStored | Encoding::ZipDeflated => self.member_start()?,
         };
         match self.encoding {
-            Encoding::Plain | Encoding::ZipStored => self.read(start, scratch),
+            Encoding::Plain | Encoding::ZipStored => self.read(start, &mut scratch.bytes),
             Encoding::ZipDeflated => self.inflate(start, scratch),
         }
     }
 
-    fn read<'s>(&'s self, start: u64, scratch: &'s mut Vec<u8>) -> Result<&'s [u8]> {
+    fn read<'s>(&'s self, start: u64, copied: &'s mut Vec<u8>) -> Result<&'s [u8]> {
         let nbytes = self.length(self.stored_nbytes)?;
         let source = self.source.get();
         if let Some(bytes) = source.lend(start, nbytes)? {
             return Ok(bytes);
         }
-        scratch.clear();
-        scratch.resize(nbytes, 0);
-        source.read_at(start, scratch)?;
-        Ok(scratch)
+        copied.clear();
+        self.make_room(copied, nbytes)?;
+        copied.resize(nbytes, 0);
+        source.read_at(start, copied)?;
+        Ok(copied)
     }
 
-    fn inflate<'s>(&'s self, start: u64, scratch: &'s mut Vec<u8>) -> Result<&'s [u8]> {
+    fn inflate<'s>(&'s self, start: u64, scratch: &'s mut Scratch) -> Result<&'s [u8]> {
         let nbytes = self.length(self.nbytes)?;
-        let mut packed = Vec::new();
-        let packed = self.read(start, &mut packed)?;
-        scratch.clear();
-        // One byte of room beyond the promised length, to notice a member that is longer; never more, so that a
-        // decompression bomb cannot fill the memory.
-        scratch
-            .try_reserve(nbytes.saturating_add(1))
-            .map_err(|error| self.broken(format!("{nbytes} bytes do not fit in memory: {error}")))?;
-        let mut inflater = flate2::bufread::DeflateDecoder::new(packed).take(self.nbytes.saturating_add(1));
-        let outcome = inflater.read_to_end(scratch);
-        if let Err(error) = outcome {
-            return Err(self.broken(format!(
-                "cannot inflate after {} of {nbytes} bytes: {error}",
-                scratch.len()
-            )));
-        }
-        if scratch.len() != nbytes {
+        let Scratch {
+            bytes,
+            packed,
+            inflater,
+        } = scratch;
+        let packed = self.read(start, packed)?;
+        bytes.clear();
+        // One byte of room beyond the promised length, to notice a member that is longer. There is no more than was needed
+        // for another record before, so that a decompression bomb cannot fill the memory.
+        self.make_room(bytes, nbytes.saturating_add(1))?;
+        let inflater = inflater.get_or_insert_with(|| Decompress::new(false));
+        inflater.reset(false);
+        let outcome = inflater.decompress_vec(packed, bytes, FlushDecompress::Finish);
+        let has_ended = match outcome {
+            Ok(status) => status == flate2::Status::StreamEnd,
+            Err(error) => return Err(self.does_not_inflate(bytes.len(), &error.to_string())),
+        };
+        if bytes.len() > nbytes || (has_ended && bytes.len() < nbytes) {
             return Err(self.broken(format!(
                 "the directory promises {nbytes} bytes, the member inflates to {}{}",
-                scratch.len().min(nbytes + 1),
-                if scratch.len() > nbytes { " or more" } else { "" }
+                bytes.len().min(nbytes + 1),
+                if bytes.len() > nbytes { " or more" } else { "" }
             )));
         }
-        Ok(scratch)
+        if !has_ended {
+            return Err(self.does_not_inflate(bytes.len(), "its data end too early"));
+        }
+        Ok(bytes)
+    }
+
+    fn does_not_inflate(&self, found: usize, why: &str) -> Error {
+        self.broken(format!("cannot inflate after {found} of {} bytes: {why}", self.nbytes))
+    }
+
+    fn make_room(&self, memory: &mut Vec<u8>, nbytes: usize) -> Result<()> {
+        memory
+            .try_reserve(nbytes)
+            .map_err(|error| self.broken(format!("{nbytes} bytes do not fit in memory: {error}")))
     }
 
     fn length(&self, nbytes: u64) -> Result<usize> {

@@ -160,8 +160,14 @@ fn what_is_wrong_is_named_with_its_line_and_column() {
         (b"b,1,one,d", "line 4: column x: expected a number, found 'one'"),
         (b"b,1,1", "line 4: expected 4 fields as in the header, found 3"),
         (b"b,1,1,d,e", "line 4: expected 4 fields as in the header, found 5"),
-        (b"\xFF,1,1,d", "line 4: column id: expected UTF-8 (convert the table, such as with iconv), found '\\xff'"),
-        (b"b,1,1,\xFF", "line 4: column c: expected UTF-8 (convert the table, such as with iconv), found '\\xff'"),
+        (
+            b"\xFF,1,1,d",
+            "line 4: column id: expected UTF-8 (convert the table, such as with iconv), found '\\xff'",
+        ),
+        (
+            b"b,1,1,\xFF",
+            "line 4: column c: expected UTF-8 (convert the table, such as with iconv), found '\\xff'",
+        ),
         (
             b"b,99999999999999999999,1,d",
             "line 4: column n: expected a whole number",
