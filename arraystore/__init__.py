@@ -10,9 +10,9 @@ from arraystore import errors
 if TYPE_CHECKING:
     from arraystore._core import __version__
     from arraystore.ingestion.run import ingest
-    from arraystore.ingestion.verify import verify
     from arraystore.reader.store import Store, open
     from arraystore.reader.view import View
+    from arraystore.virtual.verify import verify
 
 __all__ = ["Store", "View", "__version__", "errors", "ingest", "open", "verify"]
 
@@ -23,7 +23,7 @@ _HOMES = {
     "__version__": "arraystore._core",
     "ingest": "arraystore.ingestion.run",
     "open": "arraystore.reader.store",
-    "verify": "arraystore.ingestion.verify",
+    "verify": "arraystore.virtual.verify",
 }
 
 

@@ -21,7 +21,9 @@ ALLOWED = {
     "sources": BELOW_EVERYTHING,
     "format": BELOW_EVERYTHING,
     "ingestion": BELOW_EVERYTHING | {"sources", "format"},
-    "reader": BELOW_EVERYTHING | {"sources", "format"},
+    # The index of a source is made by the steps of an ingest; a reader that finds one made loads nothing of them.
+    "virtual": BELOW_EVERYTHING | {"sources", "format", "ingestion"},
+    "reader": BELOW_EVERYTHING | {"sources", "format", "virtual"},
     "loader": BELOW_EVERYTHING | {"reader"},
     "integrations": PUBLIC,
     "cli": PUBLIC | {"threads"},

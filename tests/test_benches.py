@@ -30,6 +30,13 @@ def test_the_bench_of_a_whole_package_runs(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_bench_of_sources_as_they_are_runs(tmp_path):
+    said = run("virtual.py", str(tmp_path), "--images", "32", "--rounds", "1", "--members", "500")
+    assert "zip-stored" in said
+    assert "500 members" in said
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_comparison_runs(tmp_path):
     for guest in ("cv2", "matplotlib", "simplejpeg"):
         pytest.importorskip(guest, reason="an extra of the benches")

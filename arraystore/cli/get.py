@@ -42,7 +42,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("store", metavar="STORE", help="directory of the store")
+    parser.add_argument("store", metavar="STORE", help="directory of a store; or a zip or folder of images, as it is")
     parser.add_argument("key", metavar="KEY", help="key of the record (processid), or its row number")
     parser.add_argument("-o", "--output", metavar="FILE", help="file to write (default: KEY.jpg); - is standard output")
     return parser

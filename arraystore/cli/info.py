@@ -14,6 +14,7 @@ _EXAMPLES = """\
 examples:
   arraystore info cropped_256.zarr
   arraystore info cropped_256.zarr --json
+  arraystore info BIOSCAN_5M_cropped_256_eval.zip
 """
 
 
@@ -36,7 +37,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("store", metavar="STORE", help="directory of the store")
+    parser.add_argument("store", metavar="STORE", help="directory of a store; or a zip or folder of images, as it is")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     return parser
 

@@ -18,6 +18,7 @@ exit codes:
 examples:
   arraystore verify cropped_256.zarr
   arraystore verify cropped_256.zarr --quiet --json > report.json
+  arraystore verify BIOSCAN_5M_cropped_256_eval.zip          as far as it has checksums
 """
 
 
@@ -36,11 +37,12 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "verify",
         help="compare every byte of a store with its checksums",
-        description="Compares every file and every record of a store with its checksum, and names what is damaged.",
+        description="Compares every file and every record of a store with its checksum, and names what is damaged. "
+        "Of a source, members of zips are compared with their CRC-32.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("store", metavar="STORE", help="directory of the store")
+    parser.add_argument("store", metavar="STORE", help="directory of a store; or a zip or folder of images, as it is")
     parser.add_argument(
         "--workers", metavar="N", type=int, help="threads (default: $ARRAYSTORE_NUM_THREADS, or all cores)"
     )

@@ -18,6 +18,20 @@ INDEX_CHUNK_ROWS = 16_384
 
 RAGGED_DTYPES: Mapping[str, str] = {"data": "uint8", "offset": "uint64", "nbytes": "uint32", "crc32c": "uint32"}
 IMAGE_DTYPES: Mapping[str, str] = {**RAGGED_DTYPES, "height": "uint16", "width": "uint16", "status": "uint8"}
+# Where an image lies in a source that is opened as it is, and what is known of it: an index has no `data`.
+PLACE_DTYPES: Mapping[str, str] = {
+    "source": "uint16",
+    "offset": "uint64",
+    "stored_nbytes": "uint64",
+    "nbytes": "uint32",
+    "encoding": "uint8",
+    "crc32": "uint32",
+    "height": "uint16",
+    "width": "uint16",
+    "status": "uint8",
+}
+# Those of `encoding` that are members of zip archives, which have checksums.
+ZIP_ENCODINGS = (1, 2)
 KEY_DTYPES: Mapping[str, str] = {**RAGGED_DTYPES, "hash": "uint64", "row": "uint32"}
 
 # Directory of an array that holds its shards: the prefix of the default chunk key encoding.
@@ -140,7 +154,7 @@ class ArrayForm:
 
 def field_dtypes(kind: FieldKind) -> Mapping[str, str]:
     """Return the arrays of a field and their types."""
-    return IMAGE_DTYPES if kind == "jpeg" else RAGGED_DTYPES
+    return {"jpeg": IMAGE_DTYPES, "text": RAGGED_DTYPES, "place": PLACE_DTYPES}[kind]
 
 
 def group_document(attributes: Mapping[str, Any] | None = None) -> dict[str, Any]:

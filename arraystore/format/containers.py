@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from arraystore.format.base import Layout, StoreWriter
-from arraystore.format.zarr import open_zarr
+from arraystore.format.zarr import is_zarr, open_zarr
 from arraystore.format.zarr_writer import ZarrWriter
 
 
@@ -31,6 +32,23 @@ def open_layout(path: str | os.PathLike[str]) -> Layout:
         If it is something else than an arraystore, or one of a newer format.
     """
     return open_zarr(path)
+
+
+def is_store(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a path is a store, finished or not, or what should be one: `open_layout` says what is wrong with it.
+
+    All else may be a source of images, such as a folder or an archive.
+
+    Parameters
+    ----------
+    path : path-like
+        Anything.
+
+    Returns
+    -------
+    bool
+    """
+    return is_zarr(Path(path))
 
 
 def open_writer(path: str | os.PathLike[str]) -> StoreWriter:

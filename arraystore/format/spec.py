@@ -11,7 +11,8 @@ from arraystore.errors import FormatError
 
 FORMAT_VERSION = 1
 
-FieldKind = Literal["jpeg", "text"]
+# `place` is only in the index of a source that is opened as it is: where an image lies, instead of the image.
+FieldKind = Literal["jpeg", "text", "place"]
 
 
 class Status(enum.IntEnum):
@@ -41,7 +42,7 @@ class FieldSpec:
     ----------
     name : str
         Its group in the store.
-    kind : {"jpeg", "text"}
+    kind : {"jpeg", "text", "place"}
         What one record holds.
     """
 

@@ -217,6 +217,11 @@ def open_zarr(path: str | os.PathLike[str]) -> ZarrLayout:
     return ZarrLayout(root, spec, documents)
 
 
+def is_zarr(path: Path) -> bool:
+    """Tell whether a path is a Zarr group or array, or the beginning of a store."""
+    return (path / DOCUMENT).exists() or is_unfinished(path)
+
+
 def is_unfinished(path: Path) -> bool:
     """Tell whether an ingest was begun here and has not committed."""
     return (path / WORK_DIRECTORY).is_dir() and not (path / DOCUMENT).exists()

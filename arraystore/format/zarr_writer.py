@@ -116,6 +116,9 @@ class ZarrWriter:
         arrays : mapping of str to ndarray, shape (n,)
             By name; of the type that the format gives them.
         """
+        if group not in self._data:
+            # Arrays without bytes of records: `begin` has written the documents of all other groups.
+            write_document(self.path / group, group_document())
         for name, values in arrays.items():
             directory = self.path / group / name
             form = ArrayForm.index(values.dtype.name, len(values))

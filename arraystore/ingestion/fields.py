@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from arraystore._core import PackResult, Strings
 
-_UNITS = {"jpeg": "images", "text": "texts"}
+_UNITS = {"jpeg": "images", "text": "texts", "place": "images"}
 _PHASES = {"image": "images", KEY: "keys"}
 
 
@@ -90,7 +90,8 @@ def write_content(packing: Packing, content: Content, shown: Progress) -> Writte
     placements = {name: place_records(nbytes, shard_nbytes=packing.shard_nbytes) for name, nbytes in sizes.items()}
     splits = _begin(writer, content, placements, shown)
     fields = {each.spec.name: each for each in content.fields}
-    fields[KEY] = _key_content(writer.work_directory, content.keys, key_nbytes)
+    keys_file = writer.work_directory / "keys.bin"
+    fields[KEY] = strings_content(FieldSpec(KEY, "text"), content.keys, np.arange(content.n), spill=keys_file)
     results = {}
     for name, each in fields.items():
         unit = "keys" if name == KEY else _UNITS[each.spec.kind]
@@ -165,11 +166,28 @@ def _write_field_index(
     writer.write_index(content.spec.name, arrays)
 
 
-def _key_content(work_directory: Path, keys: Strings, nbytes: npt.NDArray[np.uint32]) -> FieldContent:
-    """Spill the keys to a file, from which they are packed like every other field."""
+def strings_content(spec: FieldSpec, texts: Strings, record: npt.NDArray[np.int64], *, spill: Path) -> FieldContent:
+    """Spill strings to a file, from which they are packed like every other field.
+
+    Parameters
+    ----------
+    spec : FieldSpec
+        The field that they become.
+    texts : Strings
+        The strings.
+    record : ndarray of int64
+        The record that each belongs to.
+    spill : Path
+        The file to write.
+
+    Returns
+    -------
+    FieldContent
+    """
     from arraystore import _core
 
-    spill = work_directory / "keys.bin"
-    column(keys.data, np.uint8).tofile(spill)
-    extents = _core.Extents.in_file(str(spill), column(keys.offsets, np.uint64)[:-1], nbytes)
-    return FieldContent(FieldSpec(KEY, "text"), extents, nbytes, np.arange(len(nbytes)))
+    column(texts.data, np.uint8).tofile(spill)
+    offsets = column(texts.offsets, np.uint64)
+    nbytes = np.diff(offsets).astype(RAGGED_DTYPES["nbytes"])
+    extents = _core.Extents.in_file(str(spill), offsets[:-1], nbytes)
+    return FieldContent(spec, extents, nbytes, record)

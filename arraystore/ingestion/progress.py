@@ -53,10 +53,13 @@ class BarProgress:
     ----------
     stream : file
         A terminal.
+    delay_s : float, default 0
+        Nothing is shown of a phase that ends before.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, delay_s: float = 0.0) -> None:
         self._stream = stream
+        self._delay_s = delay_s
 
     @contextmanager
     def phase(self, label: str, *, total: int | None = None, unit: str = "images") -> Iterator[Advance]:
@@ -65,7 +68,15 @@ class BarProgress:
 
         # Without tqdm's monitor, a thread that would outlive the call.
         tqdm.monitor_interval = 0
-        bar = tqdm(desc=label, total=total, unit=f" {unit}", unit_scale=True, file=self._stream, dynamic_ncols=True)
+        bar = tqdm(
+            desc=label,
+            total=total,
+            unit=f" {unit}",
+            unit_scale=True,
+            file=self._stream,
+            dynamic_ncols=True,
+            delay=self._delay_s,
+        )
 
         def advance(records: int, nbytes: int) -> None:
             if nbytes:
@@ -120,20 +131,22 @@ class LineProgress:
             line(*last, time.monotonic() - start)
 
 
-def make_progress(progress: bool | None) -> Progress:
+def make_progress(progress: bool | None, *, delay_s: float = 0.0) -> Progress:
     """Choose how to show progress on standard error.
 
     Parameters
     ----------
     progress : bool or None
         True for a bar on a terminal and lines elsewhere, False for nothing, None for a bar on a terminal only.
+    delay_s : float, default 0
+        For how long a bar is not shown, so that none flashes up for what is quick.
 
     Returns
     -------
     Progress
     """
     if progress is not False and sys.stderr is not None and sys.stderr.isatty():
-        return BarProgress(sys.stderr)
+        return BarProgress(sys.stderr, delay_s)
     return LineProgress(sys.stderr) if progress else NoProgress()
 
 

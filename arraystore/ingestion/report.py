@@ -28,6 +28,18 @@ _LABELS = {
 }
 
 
+def trouble_words(kind: str, count: int) -> str:
+    """Say for people how many troubles of a kind there are.
+
+    Examples
+    --------
+    >>> trouble_words("image-without-row", 2)
+    '2 images without a row in the table'
+    """
+    # The other kinds are statuses of an image, such as `empty`.
+    return format_count(count, *_LABELS.get(kind, (f"image {kind}", f"images {kind}")))
+
+
 @dataclass(frozen=True, slots=True)
 class IngestReport:
     """The result of an ingest.
@@ -125,9 +137,7 @@ class IngestReport:
                 "rows of the table without an image were left out",
             )
             lines.append(f"  {format_count(self.rows_left_out, *left_out)}")
-        for kind, count in self.troubles.items():
-            # The other kinds are statuses of an image, such as `empty`.
-            lines.append(f"  {format_count(count, *_LABELS.get(kind, (f'image {kind}', f'images {kind}')))}")
+        lines += [f"  {trouble_words(kind, count)}" for kind, count in self.troubles.items()]
         if 2 * self.troubles.get("row-without-image", 0) > self.records:
             lines.append("  more than half of the rows have no image: --rows images would leave them out")
         if self.troubles_path is not None:

@@ -11,25 +11,23 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from arraystore.errors import InternalError, InvalidRequestError, SourceError
+from arraystore.errors import InvalidRequestError, SourceError
 from arraystore.format.base import StoreWriter
 from arraystore.format.containers import open_layout, open_writer
 from arraystore.format.layout import DEFAULT_SHARD_NBYTES
-from arraystore.format.spec import FieldSpec, Status, StoreSpec
+from arraystore.format.spec import FieldSpec, StoreSpec
 from arraystore.ingestion.content import Content, FieldContent
-from arraystore.ingestion.extras import JoinedTable, UnmatchedRows, join_extra
 from arraystore.ingestion.fields import Packing, write_content
-from arraystore.ingestion.frame import build_columns, text_names
-from arraystore.ingestion.plan import Plan, Rows, make_plan
+from arraystore.ingestion.package import JoinedPackage, Package, as_paths, find_package
+from arraystore.ingestion.plan import Rows
 from arraystore.ingestion.progress import Progress, make_progress
 from arraystore.ingestion.report import IngestReport
-from arraystore.ingestion.troubles import find_troubles, write_troubles
+from arraystore.ingestion.troubles import write_troubles
 from arraystore.ingestion.workdir import Job, begin_packing, remove_workdir, work_on
-from arraystore.sources.archive import column, scan_sources
-from arraystore.sources.base import BringsTable, ImageSet, Source
+from arraystore.sources.archive import column
+from arraystore.sources.base import Source
 from arraystore.sources.hdf5_members import spill_indirect
-from arraystore.sources.registry import recognise
-from arraystore.sources.tables import MetadataTable, fingerprint_file, read_metadata
+from arraystore.sources.tables import fingerprint_file
 from arraystore.threads import thread_count
 
 if TYPE_CHECKING:
@@ -127,55 +125,27 @@ def ingest(
     writer = open_writer(store)
     _check_outside(writer.path, paths)
     shown = make_progress(progress)
-    with shown.phase("scan", unit="files") as advance:
-        members = scan_sources(paths, with_indirect=True, progress=advance)
-    publisher = recognise(members, package=package)
-    images = publisher.images(members, package=package)
-    table, further = _tables(publisher, paths, metadata)
-    if key is not None and table is None:
-        raise InvalidRequestError(f"key {key!r} is a column of a table: name the table with --metadata")
-    options = {"package": images.package, "rows": rows, "check": check, "shard_nbytes": shard_nbytes}
+    found = find_package(paths, package=package, metadata=as_paths(metadata), key=key, with_indirect=True, shown=shown)
+    options = {"package": found.images.package, "rows": rows, "check": check, "shard_nbytes": shard_nbytes}
     if key is not None:
         options["key"] = key
     job = Job(
         tuple(path.name for path in paths),
-        members.fingerprint(images.indices),
-        "+".join(map(fingerprint_file, (table, *further))) if table is not None else None,
+        found.images.members.fingerprint(found.images.indices),
+        "+".join(map(fingerprint_file, found.tables)) or None,
         options,
     )
     with work_on(writer, job, overwrite=overwrite) as state:
         if state != "complete":
-            if table is not None:
-                publisher = publisher.for_table(table, key=key)
-            _Run(
-                publisher, images, table, further, job, Packing(writer, job.fingerprint, threads, shard_nbytes), shown
-            ).all_steps()
-    return _report(writer.path, state=state, seconds=time.perf_counter() - start, metadata=table, joined=further)
-
-
-def _tables(
-    publisher: Source, paths: Sequence[Path], metadata: PathLike | Sequence[PathLike] | None
-) -> tuple[Path | None, tuple[Path, ...]]:
-    """Return the table that tells the records, and those that are joined to it."""
-    if metadata is None:
-        found = publisher.find_table(paths)
-        return found, () if found is None else tuple(publisher.find_extra_tables(found))
-    named = [Path(metadata)] if isinstance(metadata, str | os.PathLike) else [Path(each) for each in metadata]
-    # A list in Excel tells no records, wherever it is named.
-    first = next((path for path in named if path.suffix.lower() != ".xlsx"), None)
-    if first is None:
-        raise InvalidRequestError("metadata: expected a CSV, TSV or JSON-LD that tells the records, found none")
-    return first, tuple(path for path in named if path is not first)
+            _Run(found, job, Packing(writer, job.fingerprint, threads, shard_nbytes), shown).all_steps()
+    return _report(writer.path, found, state=state, seconds=time.perf_counter() - start)
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
     """One run of an ingest that is not complete."""
 
-    publisher: Source
-    images: ImageSet
-    table: Path | None
-    further: Sequence[Path]
+    package: Package
     job: Job
     packing: Packing
     progress: Progress
@@ -185,93 +155,46 @@ class _Run:
         return self.packing.writer
 
     def all_steps(self) -> None:
-        spill_indirect(self.images.members, self.images.indices, self.writer.work_directory / "images.bin")
-        metadata = self._read_table()
-        plan = make_plan(
-            self.images,
-            metadata,
-            image_keys=self.publisher.image_keys(self.images, metadata),
-            key=self.publisher.key,
-            rows=self.job.options["rows"],
-            known_splits=self.publisher.splits,
+        options, directory = self.job.options, self.writer.work_directory
+        images = self.package.images
+        spill_indirect(images.members, images.indices, directory / "images.bin")
+        joined = self.package.join(
+            key=options.get("key"), rows=options["rows"], directory=directory, shown=self.progress
         )
-        joined = self._join_tables(plan, metadata)
         begin_packing(self.writer)
-        has_table = metadata is not None
-        unmatched = [each.unmatched for each in joined]
-        fields = [self._image_content(plan), *(_text_content(plan, metadata, name) for name in text_names(metadata))]
-        # The cells are a gigabyte for five million rows: given away, to be gone when the columns are written.
-        given = [(metadata, joined)]
-        del metadata, joined
         content = Content(
-            self.publisher.key,
-            plan.keys,
-            fields,
-            lambda: build_columns(plan, self.images, *given.pop(), key=self.publisher.key),
+            joined.publisher.key,
+            joined.plan.keys,
+            [self._image_content(joined), *joined.texts()],
+            joined.columns,
         )
         written = write_content(self.packing, content, self.progress)
-        self.images.members.check_unchanged()
-        counts = self._count(plan, written.results[self.publisher.field], has_table=has_table, unmatched=unmatched)
-        self._commit(content, counts | {"split": dict(written.splits)})
+        images.members.check_unchanged()
+        counts = self._count(joined, written.results[joined.publisher.field])
+        self._commit(joined.publisher, content, counts | {"split": dict(written.splits)})
 
-    def _read_table(self) -> MetadataTable | None:
-        table = self.table
-        if isinstance(self.publisher, BringsTable):
-            table = self.publisher.write_table(self.images, self.writer.work_directory)
-        if table is None:
-            return None
-        spill = self.writer.work_directory / "text.bin"
-        with self.progress.phase("metadata", unit="rows") as advance:
-            return read_metadata(table, self.publisher.table, key=self.publisher.key, spill=spill, progress=advance)
+    def _image_content(self, joined: JoinedPackage) -> FieldContent:
+        images, plan = joined.images, joined.plan
+        extents = images.members.extents(images.indices[plan.image].astype(np.uint64))
+        spec = FieldSpec(joined.publisher.field, "jpeg")
+        return FieldContent(spec, extents, joined.image_nbytes, plan.record, self.job.options["check"])
 
-    def _join_tables(self, plan: Plan, metadata: MetadataTable | None) -> list[JoinedTable]:
-        if metadata is None:
-            return []
-        joined = []
-        if isinstance(self.publisher, BringsTable):
-            own = self.publisher.own_extras(self.images, metadata)
-            joined = [join_extra(plan, metadata, extra, key=self.publisher.key) for extra in own]
-        for path in self.further:
-            extra = self.publisher.extra_table(path, spill=self.writer.work_directory / "extra.bin")
-            joined.append(join_extra(plan, metadata, extra, key=self.publisher.key))
-        return joined
-
-    def _image_content(self, plan: Plan) -> FieldContent:
-        indices = self.images.indices[plan.image].astype(np.uint64)
-        nbytes = self.images.nbytes[plan.image].astype(np.uint32)
-        extents = self.images.members.extents(indices)
-        spec = FieldSpec(self.publisher.field, "jpeg")
-        return FieldContent(spec, extents, nbytes, plan.record, self.job.options["check"])
-
-    def _count(
-        self, plan: Plan, result: PackResult, *, has_table: bool, unmatched: Sequence[UnmatchedRows]
-    ) -> dict[str, Any]:
+    def _count(self, joined: JoinedPackage, result: PackResult) -> dict[str, Any]:
         status = column(result.status, np.uint8)
-        troubles = find_troubles(
-            plan, self.images, status, dict(result.details), has_table=has_table, unmatched=unmatched
-        )
+        troubles = joined.troubles(status, dict(result.details))
         write_troubles(troubles_path(self.writer.path), troubles)
-        by_status = np.bincount(status, minlength=len(Status))
-        by_status[Status.MISSING] += plan.n - len(plan.record)
-        return {
-            "images": len(plan.record),
-            "image_nbytes": int(column(result.nbytes, np.uint32).sum(dtype=np.uint64)),
-            "rows_left_out": plan.rows_left_out,
-            "images_left_out": sum(len(group.indices) for group in self.images.skipped if not group.is_listed),
-            "status": {each.label: int(by_status[each]) for each in Status if by_status[each]},
-            "troubles": {each.kind: each.count for each in troubles},
-        }
+        return joined.counts(status, column(result.nbytes, np.uint32), troubles)
 
-    def _commit(self, content: Content, counts: Mapping[str, Any]) -> None:
+    def _commit(self, publisher: Source, content: Content, counts: Mapping[str, Any]) -> None:
         from arraystore import _core
 
         spec = StoreSpec(
             n=content.n,
             fields=tuple(each.spec for each in content.fields),
-            key=self.publisher.key,
-            dataset=self.publisher.dataset,
-            package=self.images.package,
-            splits=self.publisher.splits,
+            key=publisher.key,
+            dataset=publisher.dataset,
+            package=self.package.images.package,
+            splits=publisher.splits,
             source=self.job.to_json(),
             counts=counts,
             created_by=f"arraystore {_core.__version__}",
@@ -285,9 +208,7 @@ def troubles_path(store: Path) -> Path:
     return store.with_name(store.name + ".troubles.csv")
 
 
-def _report(
-    store: Path, *, state: str, seconds: float, metadata: Path | None, joined: tuple[Path, ...]
-) -> IngestReport:
+def _report(store: Path, found: Package, *, state: str, seconds: float) -> IngestReport:
     spec = open_layout(store).spec
     listed = troubles_path(store)
     return IngestReport(
@@ -302,23 +223,10 @@ def _report(
         troubles_path=listed if spec.counts["troubles"] and listed.exists() else None,
         rows_left_out=spec.counts["rows_left_out"],
         images_left_out=spec.counts["images_left_out"],
-        metadata=metadata,
-        joined=joined,
+        metadata=found.table,
+        joined=tuple(found.further),
         state=state,
     )
-
-
-def _text_content(plan: Plan, metadata: MetadataTable | None, name: str) -> FieldContent:
-    from arraystore import _core
-
-    if metadata is None:
-        raise InternalError(f"{name} is a column of no table")
-    path, offset, nbytes = metadata.table.text(name)
-    record = np.flatnonzero(plan.table_row >= 0)
-    row = plan.table_row[record]
-    sizes = column(nbytes, np.uint32)[row]
-    extents = _core.Extents.in_file(path, column(offset, np.uint64)[row], sizes.astype(np.uint64))
-    return FieldContent(FieldSpec(name, "text"), extents, sizes, record)
 
 
 def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:

@@ -38,6 +38,8 @@ class VerifyReport:
         Bytes of all files.
     problems : tuple of Problem
         All that is wrong; empty for a sound store.
+    notes : tuple of str
+        What the verification could not do; empty for a store.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class VerifyReport:
     files: int
     nbytes: int
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -61,17 +64,19 @@ class VerifyReport:
             "files": self.files,
             "nbytes": self.nbytes,
             "problems": problems,
+            "notes": list(self.notes),
         }
 
     def __str__(self) -> str:
         records, files = format_count(self.records, "record"), format_count(self.files, "file")
         checked = f"{records}, {files}, {format_count(self.nbytes, 'byte')}"
         if self.ok:
-            return f"{self.path} is sound: {checked}"
+            return "\n".join([f"{self.path} is sound: {checked}", *(f"  {note}" for note in self.notes)])
         lines = [f"{self.path} is damaged: {format_count(len(self.problems), 'problem')} in {checked}"]
         lines += [f"  {each}" for each in self.problems[:_SHOWN_PROBLEMS]]
         if len(self.problems) > _SHOWN_PROBLEMS:
             lines.append(f"  and {len(self.problems) - _SHOWN_PROBLEMS:,} more")
+        lines += [f"  {note}" for note in self.notes]
         return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,9 @@ from arraystore.format.spec import StoreSpec
 
 if TYPE_CHECKING:
     from arraystore.reader.column import StoredColumn
+    from arraystore.virtual.opened import OpenedSource
 
-__all__ = ["Handle"]
+__all__ = ["Handle", "open_store", "reopen_source"]
 
 _T = TypeVar("_T")
 
@@ -32,22 +33,23 @@ class Handle:
 
     Parameters
     ----------
-    path : path-like
-        Directory of the store.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is nothing at `path`.
-    UnfinishedStoreError, FormatError
-        If it is not a finished store of a known format.
+    layout : Layout
+        The store, or the index of a source.
+    source : OpenedSource, optional
+        The source, if that is what is open.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._layout: Layout | None = open_layout(path)
-        self.path: Path = self._layout.path
-        self.spec: StoreSpec = self._layout.spec
+    def __init__(self, layout: Layout, source: OpenedSource | None = None) -> None:
+        self._layout: Layout | None = layout
+        self.source = source
+        self.path: Path = layout.path if source is None else source.path
+        self.spec: StoreSpec = layout.spec if source is None else source.spec
         self._made: dict[tuple[str, str], object] = {}
+
+    def __reduce__(self) -> tuple[Callable[..., Handle], tuple[Any, ...]]:
+        if self.source is None:
+            return open_store, (str(self.path),)
+        return reopen_source, self.source.pickled()
 
     @property
     def layout(self) -> Layout:
@@ -71,6 +73,8 @@ class Handle:
         """Let go of the files; arrays that were read stay valid."""
         self._layout = None
         self._made.clear()
+        if self.source is not None:
+            self.source.release()
 
     def keys(self) -> _core.Keys:
         """Return the keys and their index."""
@@ -115,6 +119,38 @@ class Handle:
         return _core.Keys(self.spec.n, **{array: self.layout.pieces(f"{KEY}/{array}") for array in KEY_DTYPES})
 
     def _make_field(self, name: str) -> _core.Field:
+        if self.source is not None and name == self.source.image_field:
+            return self.source.images(self.keys())
         # All of them: without its checksums, a field would be read unchecked.
         pieces = {array: self.layout.pieces(f"{name}/{array}") for array in field_dtypes(self.spec.field(name).kind)}
         return _core.Field(name, self.spec.n, keys=self.keys(), **pieces)
+
+
+def open_store(path: str | os.PathLike[str]) -> Handle:
+    """Open a store.
+
+    Parameters
+    ----------
+    path : path-like
+        Its place.
+
+    Returns
+    -------
+    Handle
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing at `path`.
+    UnfinishedStoreError, FormatError
+        If it is not a finished store of a known format.
+    """
+    return Handle(open_layout(path))
+
+
+def reopen_source(*pickled: Any) -> Handle:
+    """Open a source that another process has open; see `arraystore.virtual.opened.reopen_source`."""
+    from arraystore.virtual.opened import reopen_source as reopen
+
+    source = reopen(*pickled)
+    return Handle(source.layout, source)

@@ -23,7 +23,7 @@ class Info(Mapping[str, Any]):
     Attributes
     ----------
     path : str
-        Directory of the store.
+        Directory of the store; of a source that is opened as it is, its path or paths.
     dataset, package : str
         The publisher's names.
     records : int
@@ -40,10 +40,15 @@ class Info(Mapping[str, Any]):
         How many images are ``sound``, ``missing``, ``truncated`` ...
     splits : dict of str to int
         Records of each split; empty if the store has no splits.
+    troubles : dict of str to int
+        What went wrong when the whole store was ingested, or the source was indexed: how often, by kind.
     format_version : int
         Version of the format.
     created_by : str
         Name and version of the writer.
+    is_source : bool
+        Whether it is a source that is opened as it is. No image of it has been checked: the status of any with bytes is
+        ``sound``.
     """
 
     path: str
@@ -56,8 +61,10 @@ class Info(Mapping[str, Any]):
     nbytes: dict[str, int]
     status: dict[str, int]
     splits: dict[str, int]
+    troubles: dict[str, int]
     format_version: int
     created_by: str
+    is_source: bool = False
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._names():
@@ -72,14 +79,16 @@ class Info(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         kinds = [f"{name} ({kind}, {_megabytes(self.nbytes[name])})" for name, kind in self.fields.items()]
+        store = ("store", f"{self.path} (format {self.format_version}, {self.created_by})")
         lines = [
-            ("store", f"{self.path} (format {self.format_version}, {self.created_by})"),
+            ("source", f"{self.path} (as it is, no image is checked)") if self.is_source else store,
             ("package", f"{self.dataset} {self.package}"),
             ("records", f"{self.records:,} by {self.key}"),
             ("fields", ", ".join(kinds)),
             ("columns", f"{len(self.columns)}: {', '.join(self.columns)}"),
             ("status", _counted(self.status)),
             ("splits", _counted(self.splits)),
+            ("troubles", _counted(self.troubles)),
         ]
         return "\n".join(f"{label:<9}{text}" for label, text in lines if text)
 
@@ -108,7 +117,7 @@ def make_info(handle: Handle, rows: Rows | None) -> Info:
     columns = handle.layout.column_names
     splits = Column("split", handle.column("split"), rows).value_counts() if "split" in columns else {}
     return Info(
-        path=str(handle.path),
+        path=str(handle.path) if handle.source is None else ", ".join(handle.source.request.paths),
         dataset=spec.dataset,
         package=spec.package,
         records=spec.n if rows is None else len(rows),
@@ -118,8 +127,10 @@ def make_info(handle: Handle, rows: Rows | None) -> Info:
         nbytes=nbytes,
         status=status,
         splits=splits,
+        troubles=dict(spec.counts.get("troubles", {})),
         format_version=FORMAT_VERSION,
         created_by=spec.created_by,
+        is_source=handle.source is not None,
     )
 
 

@@ -218,27 +218,32 @@ class Records(RecordTable):
             form.encode(self._bytes(stored, chosen[part], verify=verify), array[part])
         return array if out is None else out
 
-    def sizes(self, rows: Index = slice(None)) -> npt.NDArray[np.int64]:
+    def sizes(self, rows: Index = slice(None), *, threads: int | None = None) -> npt.NDArray[np.int64]:
         """Return the sizes of images; no pixel is decoded.
+
+        A store knows them. Of a source that is opened as it is, the headers of these images are read.
 
         Parameters
         ----------
         rows : slice, list, array or mask, default all
             Rows or keys.
+        threads : int, optional
+            See `arraystore.threads.thread_count`.
 
         Returns
         -------
         ndarray of int64, shape (n, 2)
             ``(height, width)`` in pixels; zeros where there is no image that could be decoded.
         """
-        sizes = np.asarray(self._image_field().sizes(self._many(rows)))
+        sizes = np.asarray(self._image_field().sizes(self._many(rows), threads=thread_count(threads)))
         return sizes.reshape(-1, 2).astype(np.int64)
 
     @property
     def status(self) -> npt.NDArray[np.uint8]:
         """Why each image can or cannot be decoded, 0 if it is sound: ndarray of uint8, shape (n,).
 
-        The codes are those of `arraystore.format.spec.Status`.
+        The codes are those of `arraystore.format.spec.Status`. Of a source that is opened as it is, no image has been
+        checked: 0 is then any image with bytes.
         """
         status = self.handle.numbers(self._field_name("jpeg", None), "status")
         taken = status if self._store_rows is None else status[self._store_rows]

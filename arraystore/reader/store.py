@@ -1,16 +1,22 @@
-"""Opening a store."""
+"""Opening a store, or a source as it is."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import TypeAlias
 
 from arraystore.errors import InvalidRequestError
-from arraystore.reader.handle import Handle
+from arraystore.format.containers import is_store
+from arraystore.reader.arguments import switch
+from arraystore.reader.handle import Handle, open_store
 from arraystore.reader.records import Records
 
 __all__ = ["Store", "open"]
+
+PathLike: TypeAlias = str | os.PathLike[str]
 
 
 class Store(Records):
@@ -35,7 +41,7 @@ class Store(Records):
 
     @property
     def path(self) -> Path:
-        """Directory of the store, absolute."""
+        """Directory of the store, absolute; of a source that is opened as it is, its first path."""
         return self.handle.path
 
     def __enter__(self) -> Store:
@@ -51,22 +57,45 @@ class Store(Records):
         self.handle.close()
 
     def __reduce__(self) -> tuple[object, ...]:
-        return open, (str(self.handle.path),)
+        return Store, (self.handle,)
 
     def __repr__(self) -> str:
         spec = self.handle.spec
         kinds = ", ".join(f"{field.name} ({field.kind})" for field in spec.fields)
         closed = ", closed" if self.handle.closed else ""
-        return f"Store({str(self.handle.path)!r}, {spec.n:,} records of {spec.dataset} {spec.package}: {kinds}{closed})"
+        records = f"{spec.n:,} records of {spec.dataset} {spec.package}"
+        as_it_is = ", as it is" if self.handle.source is not None else ""
+        return f"Store({str(self.handle.path)!r}, {records}{as_it_is}: {kinds}{closed})"
 
 
-def open(path: str | os.PathLike[str]) -> Store:
-    """Open a store for reading; nothing but its root document is read yet.
+def open(
+    path: PathLike | Sequence[PathLike],
+    *,
+    metadata: PathLike | None = None,
+    key: str | None = None,
+    package: str | None = None,
+    cache: bool = True,
+) -> Store:
+    """Open a store for reading, or a source of images as it is.
+
+    Of a store nothing but its root document is read yet. A source is scanned, and its table read, when it is first
+    opened. What is found is kept as an index in the user's cache folder, or that of ``ARRAYSTORE_CACHE_DIR``, until a
+    file of the source changes; a folder is compared by the times of all directories in it.
 
     Parameters
     ----------
-    path : path-like
-        Directory of a Zarr store that `arraystore.ingest` wrote.
+    path : path-like or sequence of path-like
+        A Zarr store that `arraystore.ingest` wrote; or what could be ingested: a folder of images, at any level of the
+        published tree, or one or several zip archives.
+    metadata : path-like, optional
+        Of a source, its metadata table. Looked for in its published place beside the images if not given.
+    key : str, optional
+        Of a source, the column of the table that names the images, for folders of no known publisher.
+    package : str, optional
+        Of a source, which package of a publisher the images are of, if the paths name several, or none.
+    cache : bool, default True
+        Whether the index of a source may be taken from the cache folder and kept there. Without it, as with
+        ``ARRAYSTORE_CACHE=0``, a new one is made each time, in a temporary folder.
 
     Returns
     -------
@@ -80,10 +109,38 @@ def open(path: str | os.PathLike[str]) -> Store:
     UnfinishedStoreError
         If the ingest of this store was interrupted; the same command finishes it.
     FormatError
-        If it is something else than a store, or one of a newer format.
+        If it is neither a store nor a source, or a store of a newer format.
+    SourceError, DuplicateKeyError
+        If the source or its table is damaged, or one key stands for two different images or rows.
     InvalidRequestError
-        If it is a URL: stores in the cloud are not read yet.
+        If it is a URL: stores in the cloud are not read yet; or if `metadata`, `key` or `package` are given for a
+        store.
+
+    Examples
+    --------
+    >>> import arraystore
+    >>> with arraystore.open("bioscan5m/images/cropped_256") as source:
+    ...     with arraystore.open("cropped_256.zarr") as store:
+    ...         bool((source[5] == store[5]).all())
+    True
     """
-    if "://" in os.fspath(path):
-        raise InvalidRequestError(f"{path}: only stores on a file system can be opened, not URLs")
-    return Store(Handle(path))
+    paths = [path] if isinstance(path, str | os.PathLike) else list(path)
+    for each in paths:
+        if "://" in os.fspath(each):
+            raise InvalidRequestError(f"{each}: only what lies on a file system can be opened, no URLs")
+    if len(paths) == 1 and (is_store(paths[0]) or not os.path.lexists(paths[0])):
+        given = {"metadata": metadata, "key": key, "package": package}
+        for name, value in given.items():
+            if value is not None:
+                raise InvalidRequestError(f"{name}={value!r}: {paths[0]} is no source but a store, which has all of it")
+        return Store(open_store(paths[0]))
+    for each in paths:
+        if is_store(each):
+            raise InvalidRequestError(f"{each} is a store: it is opened alone, not together with {len(paths) - 1} more")
+    # Imported here: who opens stores needs nothing of it.
+    from arraystore.virtual.opened import open_source
+    from arraystore.virtual.request import Request
+
+    request = Request.of(paths, metadata=metadata, key=key, package=package)
+    source = open_source(request, cache=switch("cache", cache))
+    return Store(Handle(source.layout, source))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from arraystore.reader.handle import Handle
 from arraystore.reader.indexing import Rows
 from arraystore.reader.records import Records
 
@@ -26,11 +25,7 @@ class View(Records):
         return rows
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _open_view, (str(self.handle.path), self._store_rows)
+        return View, (self.handle, self._store_rows)
 
     def __repr__(self) -> str:
         return f"View({str(self.handle.path)!r}, {len(self):,} of {self.handle.spec.n:,} records)"
-
-
-def _open_view(path: str, store_rows: Rows) -> View:
-    return View(Handle(path), store_rows)

@@ -40,3 +40,18 @@ def recognise(members: Members, *, package: str | None = None) -> Source:
         return clibd.for_members(members)
     unknown = ANY_FOLDER if package is None else BIOSCAN_5M
     return next((source for source in SOURCES if source.recognises(members)), unknown)
+
+
+def published_as(dataset: str) -> Source:
+    """Return the source whose data set is called so; any folder if none is.
+
+    Parameters
+    ----------
+    dataset : str
+        Publisher's name of the data set.
+
+    Returns
+    -------
+    Source
+    """
+    return next((source for source in SOURCES if source.dataset == dataset), ANY_FOLDER)

@@ -140,7 +140,7 @@ def test_verify_says_whether_the_store_is_sound(store, tmp_path, capsys):
 def test_errors_are_one_line(tmp_path, capsys):
     assert "none.zarr" in failure(["info", tmp_path / "none.zarr"], capsys)
     assert "none.zip" in failure(["ingest", tmp_path / "none.zip", "-o", tmp_path / "s.zarr"], capsys)
-    assert "not an arraystore" in failure(["verify", tmp_path], capsys)
+    assert "neither an arraystore" in failure(["verify", tmp_path], capsys)
     (tmp_path / "u.zarr/.ingest").mkdir(parents=True)
     assert "run the same ingest command again" in failure(["info", tmp_path / "u.zarr"], capsys)
 
@@ -173,7 +173,7 @@ def test_interruption_is_130_and_says_how_to_go_on(package, tmp_path, monkeypatc
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("arraystore.ingestion.run.make_plan", interrupt)
+    monkeypatch.setattr("arraystore.ingestion.package.make_plan", interrupt)
     assert main(["ingest", *map(str, package.sources()), "-o", str(tmp_path / "s.zarr"), "--quiet"]) == 130
     assert capsys.readouterr().err.strip() == "arraystore: interrupted; run the same command again to finish"
 
@@ -182,3 +182,16 @@ def test_command_line_starts_quickly():
     code = "import sys, arraystore.cli; print(sorted({'numpy', 'zarr', 'pandas', 'tqdm'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_sources_are_shown_read_and_verified_as_stores_are(package, tmp_path, capsys):
+    (folder,) = package.sources()
+    assert main(["info", str(folder)]) == 0
+    shown = capsys.readouterr().out
+    assert "as it is" in shown
+    key = package.keys[0]
+    assert main(["get", str(folder), key, "-o", str(tmp_path / "x.jpg")]) == 0
+    assert (tmp_path / "x.jpg").read_bytes() == package.jpegs["cropped_256"][key]
+    capsys.readouterr()
+    assert main(["verify", str(folder), "--quiet"]) == 0
+    assert "nothing to compare them with" in capsys.readouterr().out

@@ -23,6 +23,13 @@ def test_bar_shows_label_count_and_rate():
     assert "images/s" in shown
 
 
+def test_bar_of_what_is_quick_is_not_shown():
+    stream = Terminal()
+    with BarProgress(stream, delay_s=60).phase("images", total=2_000) as advance:
+        advance(2_000, 14_000_000)
+    assert stream.getvalue() == ""
+
+
 def test_lines_are_few_and_the_last_one_is_complete():
     stream = io.StringIO()
     with LineProgress(stream, interval_s=100).phase("images", total=3_000) as advance:

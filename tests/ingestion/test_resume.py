@@ -14,6 +14,7 @@ import arraystore
 from arraystore import _core
 from arraystore.errors import SourceChangedError, SourceError, UnfinishedStoreError
 from arraystore.format.zarr_writer import ZarrWriter
+from arraystore.ingestion import package as package_module
 from arraystore.ingestion import run as run_module
 from arraystore.ingestion import workdir
 from arraystore.testing import make_bioscan5m
@@ -40,7 +41,7 @@ def fail(*_, **__):
         (_core, "pack"),
         (_core, "write_sharded"),
         (run_module, "write_troubles"),
-        (run_module, "build_columns"),
+        (package_module, "build_columns"),
         (ZarrWriter, "begin"),
         (_core, "file_crc32c"),
         (ZarrWriter, "commit"),

@@ -11,6 +11,7 @@ import arraystore
 from arraystore import _core
 from arraystore.errors import InvalidRequestError, SourceChangedError, SourceError
 from arraystore.format.zarr_writer import ZarrWriter
+from arraystore.ingestion import package as package_module
 from arraystore.ingestion import run as run_module
 from arraystore.ingestion import workdir
 from arraystore.testing import make_bioscan5m
@@ -76,24 +77,24 @@ def test_other_store_that_is_finished_while_the_lock_is_taken_is_kept(package, t
 
 
 def test_lock_that_was_removed_while_it_was_taken_is_none(package, tmp_path, monkeypatch):
-    path, build = tmp_path / "s.zarr", run_module.build_columns
+    path, build = tmp_path / "s.zarr", package_module.build_columns
     # Another ingest fails, and leaves nothing: not the lock either that we have opened.
     before_lock(
         monkeypatch,
         workdir.fcntl,
         "flock",
-        lambda: stop_at(monkeypatch, run_module, "make_plan", package.sources(), path),
+        lambda: stop_at(monkeypatch, package_module, "make_plan", package.sources(), path),
     )
 
     def with_a_third(*arguments, **options):
-        monkeypatch.setattr(run_module, "build_columns", build)
+        monkeypatch.setattr(package_module, "build_columns", build)
         with pytest.raises(SourceError, match="another ingest into this store is running"):
             arraystore.ingest(package.sources(), path)
         return build(*arguments, **options)
 
-    monkeypatch.setattr(run_module, "build_columns", with_a_third)
+    monkeypatch.setattr(package_module, "build_columns", with_a_third)
     assert arraystore.ingest(package.sources(), path).state == "new"
-    assert run_module.build_columns is build
+    assert package_module.build_columns is build
     assert arraystore.verify(path).ok
 
 

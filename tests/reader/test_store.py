@@ -247,7 +247,7 @@ def test_wrong_threads_are_refused(store, sound, arguments):
 def test_what_is_no_store_is_said(tmp_path, package):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         arraystore.open(tmp_path / "nowhere.zarr")
-    with pytest.raises(FormatError, match="not an arraystore"):
+    with pytest.raises(FormatError, match="neither an arraystore.* nor a source of images"):
         arraystore.open(package.root)
     with pytest.raises(InvalidRequestError, match="URL"):
         arraystore.open("s3://bucket/cropped_256.zarr")

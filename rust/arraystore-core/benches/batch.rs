@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use arraystore_core::crop::{Policy, Size};
-use arraystore_core::field::{Field, FieldParts, ReadOptions};
+use arraystore_core::field::{Field, FieldBytes, FieldParts, Ragged, ReadOptions};
 use arraystore_core::images::{Boxes, CropOptions, Output};
 use arraystore_core::output::Axes;
 use arraystore_core::pieces::{Column, Pieces};
@@ -84,10 +84,12 @@ fn field(folder: &Path, images: &[Vec<u8>]) -> Field {
         .flat_map(|image| u32::try_from(image.len()).unwrap().to_le_bytes());
     let checksums = images.iter().flat_map(|image| crc32c::crc32c(image).to_le_bytes());
     let parts = FieldParts {
-        data: write("data", images.concat()),
-        offset: Column::new(write("offset", offsets.collect()), len, "offset").unwrap(),
+        bytes: FieldBytes::Here(Ragged {
+            data: write("data", images.concat()),
+            offset: Column::new(write("offset", offsets.collect()), len, "offset").unwrap(),
+            crc32c: Some(Column::new(write("crc32c", checksums.collect()), len, "crc32c").unwrap()),
+        }),
         nbytes: Column::new(write("nbytes", lengths.collect()), len, "nbytes").unwrap(),
-        crc32c: Some(Column::new(write("crc32c", checksums.collect()), len, "crc32c").unwrap()),
         height: None,
         width: None,
         status: None,

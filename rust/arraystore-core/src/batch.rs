@@ -8,7 +8,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
-use crate::jpeg::{Decoder, MOST_SCRATCH_NBYTES};
+use crate::extent::Scratch;
+use crate::jpeg::Decoder;
 use crate::resize::Resize;
 
 /// What one thread needs to decode, reused from call to call.
@@ -18,7 +19,7 @@ pub struct Context {
     /// Pixels to other sizes.
     pub resize: Resize,
     /// For bytes that cannot be lent in place.
-    pub bytes: Vec<u8>,
+    pub scratch: Scratch,
 }
 
 static IDLE: Mutex<Vec<Context>> = Mutex::new(Vec::new());
@@ -41,16 +42,14 @@ impl Context {
         Ok(Self {
             decoder: Decoder::new()?,
             resize: Resize::default(),
-            bytes: Vec::new(),
+            scratch: Scratch::default(),
         })
     }
 
     /// Gives a context back for the next call.
     pub fn keep(mut self) {
         self.decoder.shrink();
-        if self.bytes.capacity() > MOST_SCRATCH_NBYTES {
-            self.bytes = Vec::new();
-        }
+        self.scratch.shrink();
         if let Ok(mut idle) = IDLE.try_lock()
             && idle.len() < MOST_IDLE
         {

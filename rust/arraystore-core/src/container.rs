@@ -1,15 +1,14 @@
 //! The members of one file that is no archive, such as the HDF5 files of publishers; and several [`Members`] as one.
 
 use std::path::Path;
-use std::time::UNIX_EPOCH;
 
 use crate::crop::Size;
 use crate::error::{Error, Result};
 use crate::extent::Encoding;
 use crate::jpeg::pixmap;
-use crate::members::{Kind, Members, Stamp};
+use crate::members::{Kind, Members};
 use crate::scan::List;
-use crate::source::OpenFile;
+use crate::source::{OpenFile, Stamp};
 use crate::strings::Strings;
 use crate::zip::names;
 
@@ -45,16 +44,9 @@ impl Members {
     /// is none; [`Error::Source`] if a member would end behind the end of the file.
     pub fn of_file(path: &Path, found: &Found) -> Result<Self> {
         let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
-        let modified = metadata
-            .modified()
-            .ok()
-            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let modified_ns = modified.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX));
+        let stamp = Stamp::from(&metadata);
         let mut list = List::default();
-        list.begin(
-            path,
-            Kind::Archive(OpenFile::new(path.to_path_buf()), Stamp::from(&metadata)),
-        )?;
+        list.begin(path, Kind::Archive(OpenFile::new(path.to_path_buf()), stamp))?;
         list.reserve(found.names.len(), found.names.data().len() as u64);
         found.check_lengths()?;
         for index in 0..found.names.len() {
@@ -70,7 +62,7 @@ impl Members {
             columns.stored_nbytes.push(found.stored_nbytes[index]);
             columns.nbytes.push(placed.nbytes);
             columns.crc32.push(0);
-            columns.modified_ns.push(modified_ns);
+            columns.modified_ns.push(stamp.modified_ns);
             columns.height.push(placed.height);
             columns.width.push(placed.width);
         }
@@ -93,6 +85,7 @@ impl Members {
             }
             list.append(&part.columns, &part.directories, &part.suffixes, first)?;
             list.members.skipped.extend_from_slice(&part.skipped);
+            list.members.folders.extend_from_slice(&part.folders);
         }
         Ok(list.finish())
     }

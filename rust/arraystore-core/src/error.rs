@@ -44,10 +44,11 @@ pub enum Error {
     },
     /// The bytes on disk are not the bytes that were written.
     #[error(
-        "record {record}, {field}: CRC-32C is {found:08x}, expected {expected:08x}, of {nbytes} bytes at {place}; \
+        "record {record}, {field}: {algorithm} is {found:08x}, expected {expected:08x}, of {nbytes} bytes at {place}; \
          the file is damaged: run `arraystore verify`"
     )]
     Checksum {
+        algorithm: &'static str,
         record: String,
         field: String,
         place: String,
@@ -92,6 +93,9 @@ pub enum Error {
          restore it, or delete the unfinished store and ingest again"
     )]
     SourceChanged { place: String, problem: String },
+    /// A source that is open as it is was written to or replaced.
+    #[error("{place} has changed since it was opened: {problem}; open it again to read what is there now")]
+    SourceOutdated { place: String, problem: String },
     /// The caller asked to stop; what is finished is kept.
     #[error("interrupted")]
     Interrupted,
@@ -116,7 +120,7 @@ impl Error {
             Self::Decode { .. } => "decode",
             Self::BoxOutside { .. } => "box-outside",
             Self::Source { .. } => "source",
-            Self::SourceChanged { .. } => "source-changed",
+            Self::SourceChanged { .. } | Self::SourceOutdated { .. } => "source-changed",
             Self::Interrupted => "interrupted",
             Self::Internal(_) => "internal",
         }

@@ -2,12 +2,13 @@
 //!
 //! Every table of records in this crate hands out extents, and [`Extent::fetch`] is the one way from an extent to bytes.
 
-use std::io::Read;
 use std::path::PathBuf;
+
+use flate2::{Decompress, FlushDecompress};
 
 use crate::crop::Size;
 use crate::error::{Error, Result};
-use crate::jpeg::pixmap;
+use crate::jpeg::{MOST_SCRATCH_NBYTES, pixmap};
 use crate::source::{ByteSource, OpenFile, PlainFile};
 
 /// How the bytes of a record are wrapped where they lie.
@@ -47,6 +48,26 @@ impl Encoding {
     #[must_use]
     pub fn is_zip(self) -> bool {
         matches!(self, Self::ZipStored | Self::ZipDeflated)
+    }
+}
+
+/// Memory for bytes that cannot be lent in place, reused from record to record.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    bytes: Vec<u8>,
+    packed: Vec<u8>,
+    /// Some 40 kB, made for the first deflated member.
+    inflater: Option<Decompress>,
+}
+
+impl Scratch {
+    /// Gives back memory that a single large record has needed.
+    pub fn shrink(&mut self) {
+        for memory in [&mut self.bytes, &mut self.packed] {
+            if memory.capacity() > MOST_SCRATCH_NBYTES {
+                *memory = Vec::new();
+            }
+        }
     }
 }
 
@@ -174,7 +195,7 @@ impl Extents for FileExtents {
 /// Length of the fixed part of a zip local header (APPNOTE.TXT 4.3.7).
 const LOCAL_HEADER_NBYTES: usize = 30;
 
-impl Extent<'_> {
+impl<'a> Extent<'a> {
     /// The source's name and the offset, for messages.
     #[must_use]
     pub fn place(&self) -> String {
@@ -184,19 +205,36 @@ impl Extent<'_> {
         }
     }
 
+    /// The bytes of the record in place, or `None` if they do not lie there as they are.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Extent::fetch`].
+    pub fn lend(&self) -> Result<Option<&'a [u8]>> {
+        let SourceRef::Shared(source) = self.source else {
+            return Ok(None);
+        };
+        let start = match self.encoding {
+            Encoding::Plain => self.offset,
+            Encoding::ZipStored => self.member_start()?,
+            _ => return Ok(None),
+        };
+        source.lend(start, self.length(self.stored_nbytes)?)
+    }
+
     /// The bytes of the record: lent by the source where it can, else copied or inflated into `scratch`.
     ///
     /// # Errors
     ///
-    /// [`Error::FileTooShort`] or [`Error::Io`] from the source; [`Error::Source`] if a zip member has no valid local
-    /// header or does not inflate to the promised length, or if the bytes are in no one place.
-    pub fn fetch<'s>(&'s self, scratch: &'s mut Vec<u8>) -> Result<&'s [u8]> {
+    /// [`Error::FileTooShort`], [`Error::SourceOutdated`] or [`Error::Io`] from the source; [`Error::Source`] if a zip member
+    /// has no valid local header or does not inflate to the promised length, or if the bytes are in no one place.
+    pub fn fetch<'s>(&'s self, scratch: &'s mut Scratch) -> Result<&'s [u8]> {
         match self.encoding {
-            Encoding::Plain => self.read(self.offset, scratch),
-            Encoding::ZipStored => self.read(self.member_start()?, scratch),
+            Encoding::Plain => self.read(self.offset, &mut scratch.bytes),
+            Encoding::ZipStored => self.read(self.member_start()?, &mut scratch.bytes),
             Encoding::ZipDeflated => self.inflate(self.member_start()?, scratch),
-            Encoding::PixelsRgb => self.wrap_pixels(3, scratch),
-            Encoding::PixelsGray => self.wrap_pixels(1, scratch),
+            Encoding::PixelsRgb => self.wrap_pixels(3, &mut scratch.bytes),
+            Encoding::PixelsGray => self.wrap_pixels(1, &mut scratch.bytes),
             Encoding::Indirect => {
                 Err(self.broken("it cannot be read in place: only the HDF5 library can, for an ingest".to_owned()))
             }
@@ -204,57 +242,76 @@ impl Extent<'_> {
     }
 
     /// A binary PPM or PGM of the pixels.
-    fn wrap_pixels<'s>(&'s self, channels: usize, scratch: &'s mut Vec<u8>) -> Result<&'s [u8]> {
+    fn wrap_pixels<'s>(&self, channels: usize, copied: &'s mut Vec<u8>) -> Result<&'s [u8]> {
         let header = pixmap::header(self.size, channels);
-        let nbytes = self.length(self.stored_nbytes)?;
+        let nbytes = self.length(self.nbytes)?;
         if self.nbytes != header.len() as u64 + self.stored_nbytes {
-            return Err(self.broken(format!("{nbytes} bytes are not the pixels of {}", self.size)));
+            return Err(self.broken(format!(
+                "{} bytes are not the pixels of {}",
+                self.stored_nbytes, self.size
+            )));
         }
-        scratch.clear();
-        scratch.extend_from_slice(header.as_bytes());
-        scratch.resize(header.len() + nbytes, 0);
-        self.source.get().read_at(self.offset, &mut scratch[header.len()..])?;
-        Ok(scratch)
+        copied.clear();
+        self.make_room(copied, nbytes)?;
+        copied.extend_from_slice(header.as_bytes());
+        copied.resize(nbytes, 0);
+        self.source.get().read_at(self.offset, &mut copied[header.len()..])?;
+        Ok(copied)
     }
 
-    fn read<'s>(&'s self, start: u64, scratch: &'s mut Vec<u8>) -> Result<&'s [u8]> {
+    fn read<'s>(&'s self, start: u64, copied: &'s mut Vec<u8>) -> Result<&'s [u8]> {
         let nbytes = self.length(self.stored_nbytes)?;
         let source = self.source.get();
         if let Some(bytes) = source.lend(start, nbytes)? {
             return Ok(bytes);
         }
-        scratch.clear();
-        scratch.resize(nbytes, 0);
-        source.read_at(start, scratch)?;
-        Ok(scratch)
+        copied.clear();
+        self.make_room(copied, nbytes)?;
+        copied.resize(nbytes, 0);
+        source.read_at(start, copied)?;
+        Ok(copied)
     }
 
-    fn inflate<'s>(&'s self, start: u64, scratch: &'s mut Vec<u8>) -> Result<&'s [u8]> {
+    fn inflate<'s>(&'s self, start: u64, scratch: &'s mut Scratch) -> Result<&'s [u8]> {
         let nbytes = self.length(self.nbytes)?;
-        let mut packed = Vec::new();
-        let packed = self.read(start, &mut packed)?;
-        scratch.clear();
-        // One byte of room beyond the promised length, to notice a member that is longer; never more, so that a
-        // decompression bomb cannot fill the memory.
-        scratch
-            .try_reserve(nbytes.saturating_add(1))
-            .map_err(|error| self.broken(format!("{nbytes} bytes do not fit in memory: {error}")))?;
-        let mut inflater = flate2::bufread::DeflateDecoder::new(packed).take(self.nbytes.saturating_add(1));
-        let outcome = inflater.read_to_end(scratch);
-        if let Err(error) = outcome {
-            return Err(self.broken(format!(
-                "cannot inflate after {} of {nbytes} bytes: {error}",
-                scratch.len()
-            )));
-        }
-        if scratch.len() != nbytes {
+        let Scratch {
+            bytes,
+            packed,
+            inflater,
+        } = scratch;
+        let packed = self.read(start, packed)?;
+        bytes.clear();
+        // One byte of room beyond the promised length, to notice a member that is longer. There is no more than was needed
+        // for another record before, so that a decompression bomb cannot fill the memory.
+        self.make_room(bytes, nbytes.saturating_add(1))?;
+        let inflater = inflater.get_or_insert_with(|| Decompress::new(false));
+        inflater.reset(false);
+        let outcome = inflater.decompress_vec(packed, bytes, FlushDecompress::Finish);
+        let has_ended = match outcome {
+            Ok(status) => status == flate2::Status::StreamEnd,
+            Err(error) => return Err(self.does_not_inflate(bytes.len(), &error.to_string())),
+        };
+        if bytes.len() > nbytes || (has_ended && bytes.len() < nbytes) {
             return Err(self.broken(format!(
                 "the directory promises {nbytes} bytes, the member inflates to {}{}",
-                scratch.len().min(nbytes + 1),
-                if scratch.len() > nbytes { " or more" } else { "" }
+                bytes.len().min(nbytes + 1),
+                if bytes.len() > nbytes { " or more" } else { "" }
             )));
         }
-        Ok(scratch)
+        if !has_ended {
+            return Err(self.does_not_inflate(bytes.len(), "its data end too early"));
+        }
+        Ok(bytes)
+    }
+
+    fn does_not_inflate(&self, found: usize, why: &str) -> Error {
+        self.broken(format!("cannot inflate after {found} of {} bytes: {why}", self.nbytes))
+    }
+
+    fn make_room(&self, memory: &mut Vec<u8>, nbytes: usize) -> Result<()> {
+        memory
+            .try_reserve(nbytes)
+            .map_err(|error| self.broken(format!("{nbytes} bytes do not fit in memory: {error}")))
     }
 
     fn length(&self, nbytes: u64) -> Result<usize> {

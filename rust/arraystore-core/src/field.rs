@@ -1,31 +1,50 @@
-//! A ragged field of a store: many byte strings in one array, found by offset and length.
+//! A ragged field: many byte strings, in one array of a store or in places elsewhere, found by offset and length.
 //!
 //! The one reading path: [`Field::fetch`] turns a row into checked bytes; everything that decodes calls it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::batch::{self, Context};
 use crate::crop::Size;
 use crate::error::{Error, Result};
-use crate::extent::{Encoding, Extent, Extents, SourceRef};
+use crate::extent::{Encoding, Extent, Extents, Scratch, SourceRef};
+use crate::jpeg::header::frame_header;
+use crate::jpeg::pixmap::{Pixmap, is_pixmap};
 use crate::key_table::KeyTable;
+use crate::members::crc32;
 use crate::pieces::{Column, Pieces};
+use crate::places::Places;
 use crate::source::begin_call;
 use crate::status::Status;
 
-/// Where a field lies, and what is known of each record.
-pub struct FieldParts {
-    /// The byte strings, one after another.
+/// An array of a store: byte strings, one after another.
+pub struct Ragged {
+    /// The byte strings.
     pub data: Pieces,
     /// First byte of each record.
     pub offset: Column<u64>,
-    /// Length of each record; 0 = there is none.
-    pub nbytes: Column<u32>,
     /// CRC-32C of each record.
     pub crc32c: Option<Column<u32>>,
-    /// Height of each image in pixels.
+}
+
+/// Where the bytes of a field are.
+pub enum FieldBytes {
+    /// In an array of the store.
+    Here(Ragged),
+    /// In sources that are read as they are.
+    Elsewhere(Places),
+}
+
+/// Where a field lies, and what is known of each record.
+pub struct FieldParts {
+    /// Where the bytes are.
+    pub bytes: FieldBytes,
+    /// Length of each record; 0 = there is none.
+    pub nbytes: Column<u32>,
+    /// Height of each image in pixels; 0 if it is not known.
     pub height: Option<Column<u16>>,
-    /// Width of each image in pixels.
+    /// Width of each image in pixels; 0 if it is not known.
     pub width: Option<Column<u16>>,
     /// Status of each record; see [`crate::status::Status`].
     pub status: Option<Column<u8>>,
@@ -49,17 +68,48 @@ pub struct ReadOptions {
     pub threads: usize,
 }
 
+/// Rows that a thread takes at a time where there is little to do for each.
+const ROWS_A_TASK: usize = 512;
+
+/// The bytes of some records, as [`Field::gather`] brought them into memory.
+#[derive(Default)]
+pub struct Gathered<'a> {
+    records: Vec<Option<Bytes<'a>>>,
+    copied: Vec<u8>,
+}
+
+enum Bytes<'a> {
+    Lent(&'a [u8]),
+    Copied(Range<usize>),
+}
+
+impl Gathered<'_> {
+    /// The records in the order asked; `None` for one without bytes.
+    pub fn iter(&self) -> impl Iterator<Item = Option<&[u8]>> {
+        self.records.iter().map(|record| match record {
+            None => None,
+            Some(Bytes::Lent(bytes)) => Some(*bytes),
+            Some(Bytes::Copied(range)) => self.copied.get(range.clone()),
+        })
+    }
+}
+
 impl Extents for Field {
     fn len(&self) -> u64 {
         self.len
     }
 
     fn extent(&self, index: u64) -> Result<Extent<'_>> {
-        let nbytes = u64::from(self.parts.nbytes.get(index)?);
+        let nbytes = self.parts.nbytes.get(index)?;
         if nbytes == 0 {
             return Err(self.missing(index));
         }
-        let (file, offset) = self.parts.data.locate(self.parts.offset.get(index)?, nbytes)?;
+        let ragged = match &self.parts.bytes {
+            FieldBytes::Here(ragged) => ragged,
+            FieldBytes::Elsewhere(places) => return places.extent(index, nbytes, self.known_size(index)?),
+        };
+        let nbytes = u64::from(nbytes);
+        let (file, offset) = ragged.data.locate(ragged.offset.get(index)?, nbytes)?;
         Ok(Extent {
             source: SourceRef::Shared(file),
             offset,
@@ -102,87 +152,106 @@ impl Field {
     /// # Errors
     ///
     /// [`Error::Missing`] if it has none; [`Error::Checksum`] if they are not what was written; [`Error::RowOutOfRange`],
-    /// [`Error::Format`], [`Error::FileTooShort`] or [`Error::Io`] if they cannot be reached.
+    /// [`Error::Format`], [`Error::FileTooShort`] or [`Error::Io`] if they cannot be reached; [`Error::SourceOutdated`] or
+    /// [`Error::Source`] for a source that is not what it was, or is damaged.
     pub fn fetch<T>(
         &self,
         row: u64,
         verify: bool,
-        scratch: &mut Vec<u8>,
+        scratch: &mut Scratch,
         use_bytes: impl FnOnce(&[u8]) -> Result<T>,
     ) -> Result<T> {
         let extent = self.extent(row)?;
-        let bytes = extent.fetch(scratch)?;
-        if verify && let Some(column) = &self.parts.crc32c {
-            let expected = column.get(row)?;
-            let found = crc32c::crc32c(bytes);
-            if found != expected {
-                return Err(Error::Checksum {
-                    record: self.record_name(row),
-                    field: self.name.clone(),
-                    place: extent.place(),
-                    nbytes: bytes.len() as u64,
-                    expected,
-                    found,
-                });
-            }
+        let bytes = extent.fetch(scratch).map_err(|error| self.astray(row, error))?;
+        if verify {
+            self.compare(row, &extent, bytes)?;
         }
         use_bytes(bytes)
     }
 
-    /// Brings the bytes of some rows into memory and compares them with their checksums, so that a reader that must not
-    /// wait for the disk can take them at once.
+    /// Compares the bytes of a record with their checksum, if there is one.
+    fn compare(&self, row: u64, extent: &Extent<'_>, bytes: &[u8]) -> Result<()> {
+        let (algorithm, expected, found) = match &self.parts.bytes {
+            FieldBytes::Here(Ragged { crc32c: Some(sums), .. }) => ("CRC-32C", sums.get(row)?, crc32c::crc32c(bytes)),
+            FieldBytes::Here(_) => return Ok(()),
+            FieldBytes::Elsewhere(places) => match places.crc32(row)? {
+                Some(expected) => ("CRC-32", expected, crc32(bytes)),
+                None => return Ok(()),
+            },
+        };
+        if found == expected {
+            return Ok(());
+        }
+        Err(Error::Checksum {
+            algorithm,
+            record: self.record_name(row),
+            field: self.name.clone(),
+            place: extent.place(),
+            nbytes: bytes.len() as u64,
+            expected,
+            found,
+        })
+    }
+
+    /// A source is known to have its length: then it is the header of a member that leads behind its end.
+    fn astray(&self, row: u64, error: Error) -> Error {
+        match (&self.parts.bytes, error) {
+            (FieldBytes::Elsewhere(_), Error::FileTooShort { path, expected, found }) => Error::Source {
+                place: path.display().to_string(),
+                problem: format!(
+                    "the place of record {} is damaged: it would end at {expected}, behind the end of the file at {found}",
+                    self.record_name(row)
+                ),
+            },
+            (_, error) => error,
+        }
+    }
+
+    /// The bytes of some rows, brought into memory and compared with their checksums, so that a reader that must not wait for
+    /// the disk can take them at once.
+    ///
+    /// A record without bytes is `None`, except in a field with a status, where it is an error.
     ///
     /// # Errors
     ///
     /// As for [`Field::fetch`].
-    pub fn prepare(&self, rows: &[u64], verify: bool) -> Result<()> {
+    pub fn gather(&self, rows: &[u64], verify: bool, scratch: &mut Scratch) -> Result<Gathered<'_>> {
         const PAGE_NBYTES: usize = 4096;
-        self.for_each_bytes(rows, verify, |bytes| {
-            let bytes = bytes.unwrap_or_default();
-            // A checksum has looked at every byte; without one, a look at each page is enough.
-            if !verify {
-                std::hint::black_box(bytes.iter().step_by(PAGE_NBYTES).fold(0, |sum: u8, byte| sum ^ byte));
-            }
-            Ok(())
-        })
-    }
-
-    /// Passes the bytes of each row to `use_bytes`, in order, in the calling thread.
-    ///
-    /// A record without bytes is passed as `None`, except in a field with a status, where it is an error.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Field::fetch`]; whatever `use_bytes` gives.
-    pub fn for_each_bytes<E: From<Error>>(
-        &self,
-        rows: &[u64],
-        verify: bool,
-        mut use_bytes: impl FnMut(Option<&[u8]>) -> Result<(), E>,
-    ) -> Result<(), E> {
         begin_call();
-        let mut scratch = Vec::new();
+        let mut gathered = Gathered::default();
         for &row in rows {
             if self.parts.status.is_none() && self.parts.nbytes.get(row)? == 0 {
-                use_bytes(None)?;
+                gathered.records.push(None);
                 continue;
             }
-            let mut outcome = Ok(());
-            self.fetch(row, verify, &mut scratch, |bytes| {
-                outcome = use_bytes(Some(bytes));
-                Ok(())
-            })?;
-            outcome?;
+            let extent = self.extent(row)?;
+            let Some(bytes) = extent.lend().map_err(|error| self.astray(row, error))? else {
+                let start = gathered.copied.len();
+                self.fetch(row, verify, scratch, |bytes| {
+                    gathered.copied.extend_from_slice(bytes);
+                    Ok(())
+                })?;
+                gathered.records.push(Some(Bytes::Copied(start..gathered.copied.len())));
+                continue;
+            };
+            if verify {
+                self.compare(row, &extent, bytes)?;
+            }
+            // A checksum has looked at every byte; without one, a look at each page is enough.
+            std::hint::black_box(bytes.iter().step_by(PAGE_NBYTES).fold(0, |sum: u8, byte| sum ^ byte));
+            gathered.records.push(Some(Bytes::Lent(bytes)));
         }
-        Ok(())
+        Ok(gathered)
     }
 
     /// Height and width of each row's image, one after the other; zeros where there is no image or no known size.
     ///
+    /// Sizes that the index does not know are read from the headers of the JPEGs.
+    ///
     /// # Errors
     ///
     /// [`Error::InvalidRequest`] if the field is not one of images; [`Error::RowOutOfRange`]; what the files give.
-    pub fn sizes(&self, rows: &[u64]) -> Result<Vec<u16>> {
+    pub fn sizes(&self, rows: &[u64], threads: usize) -> Result<Vec<u16>> {
         begin_call();
         let (Some(height), Some(width)) = (&self.parts.height, &self.parts.width) else {
             return Err(Error::InvalidRequest(format!(
@@ -194,7 +263,30 @@ impl Field {
         for &row in rows {
             sizes.extend([height.get(row)?, width.get(row)?]);
         }
+        if matches!(self.parts.bytes, FieldBytes::Elsewhere(_)) {
+            let tasks: Vec<_> = rows
+                .chunks(ROWS_A_TASK)
+                .zip(sizes.chunks_mut(2 * ROWS_A_TASK))
+                .collect();
+            batch::map(tasks.into_iter(), threads, |context, (rows, sizes)| {
+                for (&row, size) in rows.iter().zip(sizes.chunks_exact_mut(2)) {
+                    if *size == [0, 0] {
+                        size.copy_from_slice(&self.read_size(row, context)?);
+                    }
+                }
+                Ok(())
+            })?;
+        }
         Ok(sizes)
+    }
+
+    fn read_size(&self, row: u64, context: &mut Context) -> Result<[u16; 2]> {
+        match self.fetch(row, false, &mut context.scratch, |bytes| Ok(size_told(bytes))) {
+            Ok(size) => Ok(size),
+            // There is no image, or one that cannot be read: as in a store, where such a record has no size.
+            Err(Error::Missing { .. } | Error::Source { .. }) => Ok([0, 0]),
+            Err(error) => Err(error),
+        }
     }
 
     /// Compares every record of a range with its checksum, and returns what is wrong.
@@ -202,8 +294,7 @@ impl Field {
     /// # Errors
     ///
     /// Only [`Error::Internal`]; what is wrong with a record is in the list.
-    pub fn check(&self, rows: std::ops::Range<u64>, threads: usize) -> Result<Vec<(u64, Error)>> {
-        const ROWS_A_TASK: usize = 512;
+    pub fn check(&self, rows: Range<u64>, threads: usize) -> Result<Vec<(u64, Error)>> {
         begin_call();
         let tasks: Vec<u64> = rows.clone().step_by(ROWS_A_TASK).collect();
         let found = batch::map(tasks.into_iter(), threads, |context, start| {
@@ -218,7 +309,7 @@ impl Field {
     fn check_record(&self, row: u64, context: &mut Context) -> Option<Error> {
         match self.parts.nbytes.get(row) {
             Ok(0) => None,
-            Ok(_) => self.fetch(row, true, &mut context.bytes, |_| Ok(())).err(),
+            Ok(_) => self.fetch(row, true, &mut context.scratch, |_| Ok(())).err(),
             Err(error) => Some(error),
         }
     }
@@ -241,20 +332,25 @@ impl Field {
 
     /// Compares the size of a decoded image with what the index says, where that says anything.
     pub(crate) fn check_size(&self, row: u64, found: Size) -> Result<()> {
-        let (Some(height), Some(width)) = (&self.parts.height, &self.parts.width) else {
-            return Ok(());
-        };
-        let expected = Size {
-            height: height.get(row)?.into(),
-            width: width.get(row)?.into(),
-        };
-        if expected == found || expected == (Size { height: 0, width: 0 }) {
+        let expected = self.known_size(row)?;
+        if expected == found || expected == Size::default() {
             return Ok(());
         }
         Err(self.contradiction(
             row,
             format!("the index says {expected} pixels, the JPEG's header {found}"),
         ))
+    }
+
+    /// What the index says of the size of an image; zeros if it does not say.
+    fn known_size(&self, row: u64) -> Result<Size> {
+        let (Some(height), Some(width)) = (&self.parts.height, &self.parts.width) else {
+            return Ok(Size::default());
+        };
+        Ok(Size {
+            height: height.get(row)?.into(),
+            width: width.get(row)?.into(),
+        })
     }
 
     fn contradiction(&self, row: u64, problem: String) -> Error {
@@ -264,4 +360,13 @@ impl Field {
             problem,
         }
     }
+}
+
+/// Height and width that the header of an image tells, or zeros.
+fn size_told(bytes: &[u8]) -> [u16; 2] {
+    if is_pixmap(bytes) {
+        let length = |pixels: u32| u16::try_from(pixels).unwrap_or(0);
+        return Pixmap::parse(bytes).map_or([0, 0], |pixmap| [length(pixmap.size.height), length(pixmap.size.width)]);
+    }
+    frame_header(bytes).map_or([0, 0], |header| [header.height, header.width])
 }

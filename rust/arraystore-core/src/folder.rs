@@ -1,7 +1,6 @@
 //! The files of a folder and of all folders in it, in the order of their paths.
 
 use std::path::{MAIN_SEPARATOR, Path};
-use std::time::UNIX_EPOCH;
 
 use walkdir::{DirEntry, WalkDir};
 
@@ -9,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::members::Kind;
 use crate::progress::Progress;
 use crate::scan::{FolderFile, List};
+use crate::source::Stamp;
 use crate::zip::names;
 
 /// Appends the files below `root`. Symbolic links are followed; a loop of them is skipped.
@@ -26,7 +26,9 @@ pub(crate) fn scan(root: &Path, list: &mut List, progress: &Progress) -> Result<
     list.begin(root, Kind::Folder(top.to_owned()))?;
     for entry in WalkDir::new(top).follow_links(true).sort_by_file_name() {
         match entry {
-            Ok(entry) if entry.depth() == 0 || entry.file_type().is_dir() => {}
+            Ok(entry) if entry.depth() == 0 || entry.file_type().is_dir() => {
+                list.push_folder(entry.path().display().to_string());
+            }
             Ok(entry) => add(&entry, top, list)?,
             Err(error) if error.depth() == 0 => {
                 return Err(Error::io("read", root)(error.into()));
@@ -76,17 +78,12 @@ fn add(entry: &DirEntry, top: &str, list: &mut List) -> Result<()> {
             return Ok(());
         }
     };
-    let modified_ns = metadata
-        .modified()
-        .map_or(0, |time| match time.duration_since(UNIX_EPOCH) {
-            Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
-            Err(before) => -i64::try_from(before.duration().as_nanos()).unwrap_or(i64::MAX),
-        });
+    let stamp = Stamp::from(&metadata);
     list.push_file(&FolderFile {
         directory,
         name,
         is_hidden: names::is_hidden(below, name),
-        nbytes: metadata.len(),
-        modified_ns,
+        nbytes: stamp.nbytes,
+        modified_ns: stamp.modified_ns,
     })
 }

@@ -64,8 +64,8 @@ impl Field {
     pub fn decode(&self, rows: &[u64], options: ReadOptions) -> Result<Vec<Image>> {
         begin_call();
         batch::map(rows.iter(), options.threads, |context, &row| {
-            let Context { decoder, bytes, .. } = context;
-            self.fetch(row, options.verify, bytes, |jpeg| {
+            let Context { decoder, scratch, .. } = context;
+            self.fetch(row, options.verify, scratch, |jpeg| {
                 let decoded = decoder.decode(jpeg, |size| {
                     self.check_size(row, size)?;
                     Ok(PixelMemory::take(pixel_nbytes(size, RGB_CHANNELS))?)
@@ -84,8 +84,8 @@ impl Field {
         self.same_length(rows, boxes)?;
         begin_call();
         batch::map(rows.iter().zip(boxes), options.threads, |context, (&row, given)| {
-            let Context { decoder, bytes, .. } = context;
-            self.fetch(row, options.verify, bytes, |jpeg| {
+            let Context { decoder, scratch, .. } = context;
+            self.fetch(row, options.verify, scratch, |jpeg| {
                 let decoded = decoder.decode_box(
                     jpeg,
                     |image| {
@@ -158,9 +158,12 @@ impl Field {
         verify: bool,
     ) -> Result<Crop> {
         let Context {
-            decoder, bytes, resize, ..
+            decoder,
+            scratch,
+            resize,
+            ..
         } = context;
-        self.fetch(row, verify, bytes, |jpeg| {
+        self.fetch(row, verify, scratch, |jpeg| {
             let choice = |image| {
                 self.check_size(row, image)?;
                 let crop = match boxes {

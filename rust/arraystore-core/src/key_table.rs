@@ -85,6 +85,7 @@ impl KeyTable {
         let (expected, found) = (self.crc32c.get(row)?, crc32c::crc32c(bytes));
         if found != expected {
             return Err(Error::Checksum {
+                algorithm: "CRC-32C",
                 record: row.to_string(),
                 field: "key".to_owned(),
                 place: format!("offset {offset} of key/data"),

@@ -20,6 +20,7 @@ pub mod output;
 pub mod pack;
 pub mod pieces;
 pub mod pixel_memory;
+pub mod places;
 pub mod progress;
 pub mod random;
 pub mod resize;

@@ -3,17 +3,15 @@
 //! A list of five million objects would be gigabytes; here a member costs about 70 bytes. Directories and suffixes are few
 //! and stored once; stems lie one after another. Rows are in the physical order of the sources.
 
-use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
 
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::crop::Size;
 use crate::error::{Error, Result};
-use crate::extent::{Encoding, Extent, Extents, SourceRef};
-use crate::source::{OpenFile, PlainFile};
+use crate::extent::{Encoding, Extent, Extents, Scratch, SourceRef};
+use crate::source::{OpenFile, PlainFile, Stamp};
 use crate::strings::Strings;
 
 /// One path that was scanned.
@@ -38,22 +36,6 @@ impl Kind {
         match self {
             Self::Folder(root) => Self::Folder(root.clone()),
             Self::Archive(file, stamp) => Self::Archive(OpenFile::new(file.path().to_path_buf()), *stamp),
-        }
-    }
-}
-
-/// What tells whether an archive is still the one that was scanned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    nbytes: u64,
-    modified: Option<SystemTime>,
-}
-
-impl From<&Metadata> for Stamp {
-    fn from(metadata: &Metadata) -> Self {
-        Self {
-            nbytes: metadata.len(),
-            modified: metadata.modified().ok(),
         }
     }
 }
@@ -97,6 +79,7 @@ pub struct Members {
     pub(crate) suffixes: Vec<String>,
     pub(crate) columns: Columns,
     pub(crate) skipped: Vec<(String, String)>,
+    pub(crate) folders: Vec<String>,
     pub(crate) spill: OnceLock<Spill>,
 }
 
@@ -156,6 +139,36 @@ impl Members {
     #[must_use]
     pub fn skipped(&self) -> &[(String, String)] {
         &self.skipped
+    }
+
+    /// Every folder that was looked into, also those without files.
+    #[must_use]
+    pub fn folders(&self) -> &[String] {
+        &self.folders
+    }
+
+    /// Where some files lie below the folder that was scanned; empty for members of archives.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RowOutOfRange`] naming the first index that does not exist.
+    pub fn paths_below(&self, indices: &[u64]) -> Result<Strings> {
+        let mut paths = Strings::default();
+        for &index in indices {
+            let index = self.check(index)?;
+            match &self.sources[usize::from(self.columns.source[index])].kind {
+                Kind::Folder(root) => {
+                    let path = self.path_in_source(index);
+                    paths.push(
+                        path.strip_prefix(root.as_str())
+                            .unwrap_or(&path)
+                            .trim_start_matches('/'),
+                    );
+                }
+                Kind::Archive(..) => paths.push(""),
+            }
+        }
+        Ok(paths)
     }
 
     fn check(&self, index: u64) -> Result<usize> {
@@ -255,7 +268,7 @@ impl Members {
     /// [`Error::RowOutOfRange`] if there is no such member; those of [`Extent::fetch`]; [`Error::Source`] if the CRC-32 of
     /// an archive does not agree.
     pub fn read(&self, index: u64) -> Result<Vec<u8>> {
-        let mut scratch = Vec::new();
+        let mut scratch = Scratch::default();
         let extent = self.extent(index)?;
         let bytes = extent.fetch(&mut scratch)?.to_vec();
         match self.crc32(index) {
@@ -310,9 +323,8 @@ fn is_still(path: &str, stamp: &Stamp) -> bool {
 /// The CRC-32 that zip archives use.
 #[must_use]
 pub fn crc32(bytes: &[u8]) -> u32 {
-    let mut crc = flate2::Crc::new();
-    crc.update(bytes);
-    crc.sum()
+    // With carry-less multiplication: 14 times as fast as that of zlib-rs.
+    crc32fast::hash(bytes)
 }
 
 impl Extents for Members {

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::extent::Encoding;
 use crate::folder;
-use crate::members::{Columns, Kind, Members, Source, Stamp};
+use crate::members::{Columns, Kind, Members, Source};
 use crate::progress::Progress;
-use crate::source::OpenFile;
+use crate::source::{OpenFile, Stamp};
 use crate::strings::Strings;
 use crate::zip::Archive;
 use crate::zip::entries::{Entry, Member};
@@ -100,6 +100,10 @@ impl List {
 
     pub(crate) fn skip(&mut self, path: String, reason: String) {
         self.members.skipped.push((path, reason));
+    }
+
+    pub(crate) fn push_folder(&mut self, path: String) {
+        self.members.folders.push(path);
     }
 
     pub(crate) fn reserve(&mut self, members: usize, names_nbytes: u64) {

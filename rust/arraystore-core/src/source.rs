@@ -4,7 +4,7 @@
 //! [`OpenFile`] serves archives: opened on first use, and copied from. [`PlainFile`] serves one of millions of small files:
 //! opened, read and closed for each request.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -44,6 +44,38 @@ pub trait ByteSource: Send + Sync {
     fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()>;
 }
 
+/// What tells whether a file is still the one that was listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Its length.
+    pub nbytes: u64,
+    /// Nanoseconds from 1970 to its last modification.
+    pub modified_ns: i64,
+}
+
+impl From<&Metadata> for Stamp {
+    fn from(metadata: &Metadata) -> Self {
+        Self {
+            nbytes: metadata.len(),
+            modified_ns: metadata
+                .mtime()
+                .saturating_mul(1_000_000_000)
+                .saturating_add(metadata.mtime_nsec()),
+        }
+    }
+}
+
+fn outdated(path: &Path, problem: String) -> Error {
+    Error::SourceOutdated {
+        place: path.display().to_string(),
+        problem,
+    }
+}
+
+fn another_length(path: &Path, expected: u64, found: u64) -> Error {
+    outdated(path, format!("expected {expected} bytes, found {found}"))
+}
+
 /// Counts the calls into this crate, so that a file's length is asked for once a call and not once a record.
 static CALLS: AtomicU64 = AtomicU64::new(1);
 
@@ -56,6 +88,8 @@ pub fn begin_call() {
 #[derive(Debug)]
 pub struct MappedFile {
     path: PathBuf,
+    /// What a file that is not ours was when it was listed.
+    listed: Option<Stamp>,
     opened: OnceLock<Opened>,
 }
 
@@ -75,6 +109,19 @@ impl MappedFile {
     pub fn new(path: PathBuf) -> Self {
         Self {
             path,
+            listed: None,
+            opened: OnceLock::new(),
+        }
+    }
+
+    /// Names a file of which it is an error to be another than it was when it was listed.
+    ///
+    /// A file that is replaced after it was mapped stays what it was for as long as it is mapped.
+    #[must_use]
+    pub fn as_listed(path: PathBuf, stamp: Stamp) -> Self {
+        Self {
+            path,
+            listed: Some(stamp),
             opened: OnceLock::new(),
         }
     }
@@ -89,9 +136,21 @@ impl MappedFile {
         if let Some(opened) = self.opened.get() {
             return Ok(opened);
         }
-        let file = File::open(&self.path).map_err(Error::io("open", &self.path))?;
+        let file = File::open(&self.path).map_err(|error| match self.listed {
+            Some(_) if is_gone(&error) => outdated(&self.path, "it is gone".to_owned()),
+            _ => Error::io("open", &self.path)(error),
+        })?;
         let map = map_read_only(&file).map_err(Error::io("map", &self.path))?;
         let metadata = file.metadata().map_err(Error::io("read", &self.path))?;
+        if let Some(listed) = self.listed {
+            let found = Stamp::from(&metadata);
+            if found.nbytes != listed.nbytes {
+                return Err(another_length(&self.path, listed.nbytes, found.nbytes));
+            }
+            if found != listed {
+                return Err(outdated(&self.path, "it was written to".to_owned()));
+            }
+        }
         // Two threads may have mapped it at once: one of the two maps is dropped.
         Ok(self.opened.get_or_init(|| Opened {
             map,
@@ -102,20 +161,26 @@ impl MappedFile {
     }
 
     /// The length that the file had in this call.
-    fn known_nbytes(&self, opened: &Opened) -> u64 {
+    fn known_nbytes(&self, opened: &Opened) -> Result<u64> {
         let call = CALLS.load(Ordering::Relaxed);
         if opened.checked.load(Ordering::Acquire) == call {
-            return opened.nbytes.load(Ordering::Relaxed);
+            return Ok(opened.nbytes.load(Ordering::Relaxed));
         }
         let mapped = opened.map.len() as u64;
         // A file that was replaced or removed keeps its old content for as long as it is mapped.
         let nbytes = match std::fs::metadata(&self.path) {
-            Ok(now) if (now.dev(), now.ino()) == opened.identity => now.len().min(mapped),
+            Ok(now) if (now.dev(), now.ino()) == opened.identity => match self.listed {
+                // Only its length: a file that was merely touched is no reason to stop, and its records have checksums.
+                Some(listed) if now.len() != listed.nbytes => {
+                    return Err(another_length(&self.path, listed.nbytes, now.len()));
+                }
+                _ => now.len().min(mapped),
+            },
             _ => mapped,
         };
         opened.nbytes.store(nbytes, Ordering::Relaxed);
         opened.checked.store(call, Ordering::Release);
-        nbytes
+        Ok(nbytes)
     }
 
     fn too_short(&self, expected: u64, found: u64) -> Error {
@@ -140,13 +205,13 @@ impl ByteSource for MappedFile {
     }
 
     fn nbytes(&self) -> Result<u64> {
-        Ok(self.known_nbytes(self.opened()?))
+        self.known_nbytes(self.opened()?)
     }
 
     fn lend(&self, offset: u64, nbytes: usize) -> Result<Option<&[u8]>> {
         let opened = self.opened()?;
         let end = offset.saturating_add(nbytes as u64);
-        let now = self.known_nbytes(opened);
+        let now = self.known_nbytes(opened)?;
         if end > now {
             return Err(self.too_short(end, now));
         }
@@ -233,17 +298,36 @@ fn read_exact(file: &File, path: &Path, offset: u64, out: &mut [u8]) -> Result<(
     }
 }
 
+/// Whether a file that cannot be opened does not exist.
+pub(crate) fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 /// A small file that is opened for each read.
 #[derive(Debug)]
 pub struct PlainFile {
     path: PathBuf,
+    /// The length it had when it was listed, if that is to be compared.
+    listed_nbytes: Option<u64>,
 }
 
 impl PlainFile {
     /// Names a file.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
-        Self { path }
+        Self {
+            path,
+            listed_nbytes: None,
+        }
+    }
+
+    /// Names a file of which it is an error to have another length than when it was listed.
+    #[must_use]
+    pub fn as_listed(path: PathBuf, nbytes: u64) -> Self {
+        Self {
+            path,
+            listed_nbytes: Some(nbytes),
+        }
     }
 
     /// The path it was made with.
@@ -268,7 +352,18 @@ impl ByteSource for PlainFile {
     }
 
     fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
-        let file = File::open(&self.path).map_err(Error::io("open", &self.path))?;
+        let Some(listed) = self.listed_nbytes else {
+            let file = File::open(&self.path).map_err(Error::io("open", &self.path))?;
+            return read_exact(&file, &self.path, offset, out);
+        };
+        let file = File::open(&self.path).map_err(|error| match error {
+            error if is_gone(&error) => outdated(&self.path, "it is gone".to_owned()),
+            error => Error::io("open", &self.path)(error),
+        })?;
+        let found = file.metadata().map_err(Error::io("read", &self.path))?.len();
+        if found != listed {
+            return Err(another_length(&self.path, listed, found));
+        }
         read_exact(&file, &self.path, offset, out)
     }
 }
@@ -321,6 +416,40 @@ mod tests {
         File::options().write(true).open(&path).unwrap().set_len(1000).unwrap();
         begin_call();
         assert_eq!(mapped.lend(90_000, 100).unwrap_err().code(), "file-too-short");
+    }
+
+    #[test]
+    fn a_listed_file_must_be_what_it_was() {
+        let (folder, path) = file_with(b"0123456789");
+        let stamp = Stamp::from(&std::fs::metadata(&path).unwrap());
+        let mapped = MappedFile::as_listed(path.clone(), stamp);
+        let plain = PlainFile::as_listed(path.clone(), 10);
+        assert!(mapped.lend(0, 10).is_ok() && plain.read_at(0, &mut [0; 10]).is_ok());
+        // Replaced: what is mapped stays; what is opened anew is another file.
+        std::fs::write(folder.path().join("other"), b"01234567890123").unwrap();
+        std::fs::rename(folder.path().join("other"), &path).unwrap();
+        begin_call();
+        assert_eq!(mapped.lend(0, 10).unwrap(), Some(&b"0123456789"[..]));
+        for found in [
+            plain.read_at(0, &mut [0; 10]).unwrap_err(),
+            MappedFile::as_listed(path.clone(), stamp).lend(0, 10).unwrap_err(),
+        ] {
+            let text = found.to_string();
+            assert!(
+                found.code() == "source-changed" && text.contains("expected 10 bytes, found 14"),
+                "{text}"
+            );
+        }
+        // Written to in place.
+        let stamp = Stamp::from(&std::fs::metadata(&path).unwrap());
+        let mapped = MappedFile::as_listed(path.clone(), stamp);
+        assert!(mapped.lend(0, 10).is_ok());
+        File::options().write(true).open(&path).unwrap().set_len(3).unwrap();
+        begin_call();
+        assert_eq!(mapped.lend(0, 2).unwrap_err().code(), "source-changed");
+        std::fs::remove_file(&path).unwrap();
+        let gone = PlainFile::as_listed(path, 3).read_at(0, &mut [0; 3]).unwrap_err();
+        assert!(gone.to_string().contains("it is gone"));
     }
 
     #[test]

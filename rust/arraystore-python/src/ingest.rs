@@ -97,17 +97,6 @@ impl Members {
     }
 
     #[getter]
-    fn source(&self) -> Buffer {
-        column(&self.0.columns().source)
-    }
-
-    #[getter]
-    fn encoding(&self) -> Buffer {
-        let encoding = self.0.columns().encoding.iter().map(|&encoding| encoding as u8);
-        Buffer::new(encoding.collect::<Vec<u8>>())
-    }
-
-    #[getter]
     fn nbytes(&self) -> Buffer {
         column(&self.0.columns().nbytes)
     }
@@ -120,6 +109,43 @@ impl Members {
     #[getter]
     fn width(&self) -> Buffer {
         column(&self.0.columns().width)
+    }
+
+    #[getter]
+    fn source(&self) -> Buffer {
+        column(&self.0.columns().source)
+    }
+
+    #[getter]
+    fn offset(&self) -> Buffer {
+        column(&self.0.columns().offset)
+    }
+
+    #[getter]
+    fn stored_nbytes(&self) -> Buffer {
+        column(&self.0.columns().stored_nbytes)
+    }
+
+    #[getter]
+    fn encoding(&self) -> Buffer {
+        let encoding = &self.0.columns().encoding;
+        Buffer::new(encoding.iter().map(|&encoding| encoding as u8).collect())
+    }
+
+    #[getter]
+    fn crc32(&self) -> Buffer {
+        column(&self.0.columns().crc32)
+    }
+
+    #[getter]
+    fn folders(&self) -> Vec<String> {
+        self.0.folders().to_vec()
+    }
+
+    fn paths_below(&self, py: Python<'_>, indices: &Bound<'_, PyAny>) -> PyResult<Strings> {
+        let indices = numbers(indices, "indices")?;
+        let paths = py.detach(|| self.0.paths_below(&indices)).map_err(to_py_err)?;
+        Ok(paths.into())
     }
 
     #[getter]

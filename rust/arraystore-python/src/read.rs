@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arraystore_core::crop::{Policy, Size};
-use arraystore_core::field::{Field as CoreField, FieldParts, ReadOptions};
+use arraystore_core::extent::Scratch;
+use arraystore_core::field::{Field as CoreField, FieldBytes, FieldParts, Ragged, ReadOptions};
 use arraystore_core::images::{Boxes, CropOptions, Image, Output};
 use arraystore_core::key_table::KeyTable;
 use arraystore_core::output::{Axes, NormaliseTable, normalise_table};
 use arraystore_core::pieces::{Column, Number, Pieces};
-use arraystore_core::source::begin_call;
+use arraystore_core::places::{PlaceSource, Places};
+use arraystore_core::source::{MappedFile, Stamp, begin_call};
 use arraystore_core::{Error, Result};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -27,6 +29,16 @@ fn pieces((places, piece_nbytes, nbytes): GivenPieces) -> Result<Pieces> {
 
 fn column<T: Number>(given: GivenPieces, len: u64, what: &str) -> Result<Column<T>> {
     Column::new(pieces(given)?, len, what)
+}
+
+/// `(path, None)` of a folder; `(path, (bytes, time of modification))` of a file.
+type GivenSource = (PathBuf, Option<(u64, i64)>);
+
+fn place_source((path, stamp): GivenSource) -> PlaceSource {
+    match stamp {
+        None => PlaceSource::Folder(path),
+        Some((nbytes, modified_ns)) => PlaceSource::File(MappedFile::as_listed(path, Stamp { nbytes, modified_ns })),
+    }
 }
 
 /// Rows whose bytes are brought into memory before they are copied: little enough to stay in the caches.
@@ -90,7 +102,7 @@ impl Keys {
 
 /// One ragged field of a store.
 #[pyclass(frozen, module = "arraystore._core")]
-pub(crate) struct Field(CoreField);
+pub(crate) struct Field(Arc<CoreField>);
 
 #[pymethods]
 impl Field {
@@ -114,10 +126,12 @@ impl Field {
         let what = |array: &str| format!("{name}/{array}");
         let make = || {
             Ok(FieldParts {
-                data: pieces(data)?,
-                offset: column(offset, n, &what("offset"))?,
+                bytes: FieldBytes::Here(Ragged {
+                    data: pieces(data)?,
+                    offset: column(offset, n, &what("offset"))?,
+                    crc32c: crc32c.map(|given| column(given, n, &what("crc32c"))).transpose()?,
+                }),
                 nbytes: column(nbytes, n, &what("nbytes"))?,
-                crc32c: crc32c.map(|given| column(given, n, &what("crc32c"))).transpose()?,
                 height: height.map(|given| column(given, n, &what("height"))).transpose()?,
                 width: width.map(|given| column(given, n, &what("width"))).transpose()?,
                 status: status.map(|given| column(given, n, &what("status"))).transpose()?,
@@ -125,15 +139,77 @@ impl Field {
             })
         };
         let parts = make().map_err(to_py_err)?;
-        Ok(Self(CoreField::new(name, n, parts)))
+        Ok(Self(Arc::new(CoreField::new(name, n, parts))))
+    }
+
+    /// A field whose bytes lie in sources that are read as they are.
+    #[staticmethod]
+    #[pyo3(signature = (
+        name, n, *, sources, source, offset, stored_nbytes, nbytes, encoding, crc32, height, width, status, path=None,
+        keys=None
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "the arrays of a field, by keyword")]
+    fn elsewhere(
+        name: String,
+        n: u64,
+        sources: Vec<GivenSource>,
+        source: GivenPieces,
+        offset: GivenPieces,
+        stored_nbytes: GivenPieces,
+        nbytes: GivenPieces,
+        encoding: GivenPieces,
+        crc32: GivenPieces,
+        height: GivenPieces,
+        width: GivenPieces,
+        status: GivenPieces,
+        path: Option<&Bound<'_, Field>>,
+        keys: Option<&Bound<'_, Keys>>,
+    ) -> PyResult<Self> {
+        let what = |array: &str| format!("{name}/{array}");
+        let make = || {
+            Ok(FieldParts {
+                bytes: FieldBytes::Elsewhere(Places {
+                    sources: sources.into_iter().map(place_source).collect(),
+                    source: column(source, n, &what("source"))?,
+                    offset: column(offset, n, &what("offset"))?,
+                    stored_nbytes: column(stored_nbytes, n, &what("stored_nbytes"))?,
+                    encoding: column(encoding, n, &what("encoding"))?,
+                    crc32: column(crc32, n, &what("crc32"))?,
+                    path: path.map(|path| Arc::clone(&path.get().0)),
+                }),
+                nbytes: column(nbytes, n, &what("nbytes"))?,
+                height: Some(column(height, n, &what("height"))?),
+                width: Some(column(width, n, &what("width"))?),
+                status: Some(column(status, n, &what("status"))?),
+                keys: keys.map(|keys| Arc::clone(&keys.get().0)),
+            })
+        };
+        let parts = make().map_err(to_py_err)?;
+        Ok(Self(Arc::new(CoreField::new(name, n, parts))))
     }
 
     fn __len__(&self) -> usize {
-        usize::try_from(arraystore_core::extent::Extents::len(&self.0)).unwrap_or(usize::MAX)
+        usize::try_from(arraystore_core::extent::Extents::len(&*self.0)).unwrap_or(usize::MAX)
     }
 
     fn offsets(&self, py: Python<'_>) -> PyResult<Buffer> {
-        whole(py, Some(&self.0.parts().offset))
+        whole(
+            py,
+            match &self.0.parts().bytes {
+                FieldBytes::Here(ragged) => Some(&ragged.offset),
+                FieldBytes::Elsewhere(places) => Some(&places.offset),
+            },
+        )
+    }
+
+    fn encoding(&self, py: Python<'_>) -> PyResult<Buffer> {
+        whole(
+            py,
+            match &self.0.parts().bytes {
+                FieldBytes::Here(_) => None,
+                FieldBytes::Elsewhere(places) => Some(&places.encoding),
+            },
+        )
     }
 
     fn nbytes(&self, py: Python<'_>) -> PyResult<Buffer> {
@@ -144,9 +220,10 @@ impl Field {
         whole(py, self.0.parts().status.as_ref())
     }
 
-    fn sizes(&self, py: Python<'_>, rows: &Bound<'_, PyAny>) -> PyResult<Buffer> {
+    #[pyo3(signature = (rows, *, threads))]
+    fn sizes(&self, py: Python<'_>, rows: &Bound<'_, PyAny>, threads: usize) -> PyResult<Buffer> {
         let rows = rows_of(rows)?;
-        let sizes = py.detach(|| self.0.sizes(&rows)).map_err(to_py_err)?;
+        let sizes = py.detach(|| self.0.sizes(&rows, threads)).map_err(to_py_err)?;
         Ok(Buffer::with_shape(sizes, &[rows.len(), 2]))
     }
 
@@ -155,15 +232,18 @@ impl Field {
         let py = rows.py();
         let rows = rows_of(rows)?;
         let list = PyList::empty(py);
+        let mut scratch = Scratch::default();
         // A part at a time: first detached, brought into memory and checked; then attached, copied into objects.
         for part in rows.chunks(PREPARED_ROWS) {
-            py.detach(|| self.0.prepare(part, verify)).map_err(to_py_err)?;
-            self.0.for_each_bytes::<Failure>(part, false, |bytes| {
-                Ok(match bytes {
-                    Some(bytes) => list.append(PyBytes::new(py, bytes)),
-                    None => list.append(py.None()),
-                }?)
-            })?;
+            let gathered = py
+                .detach(|| self.0.gather(part, verify, &mut scratch))
+                .map_err(to_py_err)?;
+            for bytes in gathered.iter() {
+                match bytes {
+                    Some(bytes) => list.append(PyBytes::new(py, bytes))?,
+                    None => list.append(py.None())?,
+                }
+            }
         }
         Ok(list)
     }
@@ -288,27 +368,6 @@ impl<'t> Memory<'t> {
             Self::Bytes(buffer) => Output::Bytes(buffer.as_mut_slice()),
             Self::Floats(buffer, table) => Output::Floats(buffer.as_mut_slice(), table),
         }
-    }
-}
-
-/// A core error or a Python one, on the way to Python.
-struct Failure(PyErr);
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self(to_py_err(error))
-    }
-}
-
-impl From<PyErr> for Failure {
-    fn from(error: PyErr) -> Self {
-        Self(error)
-    }
-}
-
-impl From<Failure> for PyErr {
-    fn from(failure: Failure) -> Self {
-        failure.0
     }
 }
 

@@ -116,11 +116,26 @@ pub struct Walk {
 #[must_use]
 pub fn walk(bytes: &[u8]) -> Walk {
     let mut header = None;
-    let flaw = walk_into(bytes, &mut header).err();
+    let flaw = walk_into(bytes, &mut header, WalkTo::End).err();
     Walk { header, flaw }
 }
 
-fn walk_into(bytes: &[u8], header: &mut Option<Header>) -> Result<(), Flaw> {
+/// The frame header that a walk finds, without a look at what follows it.
+#[must_use]
+pub fn frame_header(bytes: &[u8]) -> Option<Header> {
+    let mut header = None;
+    // A flaw before the frame header leaves it out, as in a walk.
+    let _flaw = walk_into(bytes, &mut header, WalkTo::FrameHeader);
+    header
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WalkTo {
+    FrameHeader,
+    End,
+}
+
+fn walk_into(bytes: &[u8], header: &mut Option<Header>, to: WalkTo) -> Result<(), Flaw> {
     let mut segments = Segments::new(bytes)?;
     loop {
         let (marker, at) = segments.next_marker()?;
@@ -138,6 +153,9 @@ fn walk_into(bytes: &[u8], header: &mut Option<Header>) -> Result<(), Flaw> {
                     return Err(Flaw::Corrupt(format!("a second frame header at byte {at}")));
                 }
                 *header = Some(Frame { marker, content: frame }.parse()?);
+                if to == WalkTo::FrameHeader {
+                    return Ok(());
+                }
             }
             // Start of scan.
             0xDA => {

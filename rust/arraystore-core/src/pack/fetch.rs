@@ -6,11 +6,12 @@ use std::path::Path;
 
 use super::Check;
 use crate::error::{Error, Result};
-use crate::extent::{Extents, SourceRef};
+use crate::extent::{Extents, Scratch, SourceRef};
 use crate::journal::Outcome;
 use crate::jpeg::header::{Flaw, walk};
 use crate::jpeg::pixmap::{Pixmap, is_pixmap};
 use crate::members::crc32;
+use crate::source::is_gone;
 use crate::status::Status;
 
 /// Why there are no bytes of a record, though its source is as it was planned.
@@ -46,7 +47,7 @@ pub(super) fn fetch(
     extents: &dyn Extents,
     index: u64,
     out: &mut [u8],
-    scratch: &mut Vec<u8>,
+    scratch: &mut Scratch,
 ) -> Result<Option<Unreadable>> {
     let extent = extents.extent(index)?;
     let changed = |problem: String| Error::SourceChanged {
@@ -89,10 +90,6 @@ pub(super) fn fetch(
         }) if is_its_own(&source) => Ok(Some(Unreadable::refused(&source))),
         Err(error) => Err(error),
     }
-}
-
-fn is_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// Whether the fault is with this one file. All others, such as `EIO`, `ESTALE` or `EMFILE`, are those of a disk, a mount

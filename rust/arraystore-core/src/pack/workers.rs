@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::fetch::{Unreadable, examine, fetch};
 use super::plan::{Plan, Segment};
 use crate::error::{Error, Result};
+use crate::extent::Scratch;
 use crate::journal::{self, Journal, Outcomes};
 use crate::progress::Progress;
 use crate::shard::{partial, rename};
@@ -108,7 +109,7 @@ impl Workers<'_> {
     }
 
     fn write_segments(&self) -> Result<()> {
-        let (mut buffer, mut scratch) = (Vec::new(), Vec::new());
+        let (mut buffer, mut scratch) = (Vec::new(), Scratch::default());
         while let Some(segment) = self.segments.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             let writing = self.writing[segment.shard]
                 .as_ref()
@@ -127,7 +128,7 @@ impl Workers<'_> {
     }
 
     /// Fetches and examines the records of a segment; gaps stay zeros.
-    fn fill(&self, segment: &Segment, buffer: &mut Vec<u8>, scratch: &mut Vec<u8>) -> Result<Outcomes> {
+    fn fill(&self, segment: &Segment, buffer: &mut Vec<u8>, scratch: &mut Scratch) -> Result<Outcomes> {
         let plan = self.plan;
         let mut outcomes = Outcomes::default();
         let start = segment.records.clone().next().map_or(0, |first| plan.place[first]);

@@ -373,7 +373,7 @@ fn a_selection_hands_out_the_members_asked_for() {
     let folder = folder_with(&["a.jpg", "b.jpg"]);
     let members = Arc::new(scan(&[folder.path().join("images")], &Progress::default()).unwrap());
     let selection = crate::members::Selection::new(members.clone(), vec![1, 0, 1]).unwrap();
-    let mut scratch = Vec::new();
+    let mut scratch = crate::extent::Scratch::default();
     assert_eq!(selection.extent(2).unwrap().fetch(&mut scratch).unwrap(), b"b.jpg");
     assert!(selection.name(1).ends_with("a.jpg"));
     assert!(crate::members::Selection::new(members, vec![2]).is_err());
