@@ -225,9 +225,10 @@ def open_hdf5(path: str | os.PathLike[str]) -> Hdf5Layout:
 def _describe(file: h5py.File, path: str) -> Stored | None:
     try:
         node = find(file, path)
-    except FormatError as error:
+        return None if node is None else describe(node)
+    # What h5py raises for a damaged header is the problem of this data set, and of no other.
+    except (FormatError, OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         return Stored("", (), None, str(error))
-    return None if node is None else describe(node)
 
 
 def _read_order(file: h5py.File) -> object:

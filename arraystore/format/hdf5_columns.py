@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ _ADVICE = "restore the file from a copy; arraystore verify lists all that is dam
 # ---- writing ----
 
 
-def write_columns(file: h5py.File, frame: Frame) -> dict[str, int]:
+def write_columns(file: h5py.File, frame: Frame, *, check: Callable[[], None] = lambda: None) -> dict[str, int]:
     """Write the data frame of a store.
 
     Parameters
@@ -37,6 +37,8 @@ def write_columns(file: h5py.File, frame: Frame) -> dict[str, int]:
         The file, without columns so far.
     frame : Frame
         Its index and columns.
+    check : callable, optional
+        Called after each part; may raise what the file did not.
 
     Returns
     -------
@@ -49,7 +51,7 @@ def write_columns(file: h5py.File, frame: Frame) -> dict[str, int]:
     InvalidRequestError
         If a string holds a zero byte, where HDF5 would end it.
     """
-    sink = _Sink(file)
+    sink = _Sink(file, check)
     write_frame(sink, frame)
     return sink.checksums
 
@@ -79,8 +81,9 @@ class _Paths:
 class _Sink:
     """See `arraystore.format.encoding.FrameSink`."""
 
-    def __init__(self, file: h5py.File) -> None:
+    def __init__(self, file: h5py.File, check: Callable[[], None]) -> None:
         self._frame = file.create_group(COLUMNS, track_order=False)
+        self._check = check
         self.checksums: dict[str, int] = {}
 
     def group(self, path: str, attributes: Mapping[str, Any]) -> None:
@@ -91,6 +94,7 @@ class _Sink:
         little = np.ascontiguousarray(values, dataset.dtype)
         if len(little):
             dataset[...] = little
+        self._check()
         _set_attributes(dataset, attributes)
         self.checksums[f"{COLUMNS}/{path}"] = _core.crc32c(little.tobytes())
 
@@ -102,6 +106,7 @@ class _Sink:
         for start, part in string_parts(values, STRING_PART_ROWS):
             checksum = _core.crc32c(_terminated(path, start, part), checksum)
             dataset[start : start + len(part)] = np.array(part, dtype=object)
+            self._check()
         _set_attributes(dataset, attributes)
         self.checksums[f"{COLUMNS}/{path}"] = checksum
 

@@ -16,6 +16,7 @@ from arraystore.format.durable import write_durably
 from arraystore.format.hdf5 import ATTRIBUTE, UNFINISHED, group_dtypes
 from arraystore.format.hdf5_arrays import create
 from arraystore.format.hdf5_columns import column_paths, write_columns
+from arraystore.format.hdf5_disk import Disk
 from arraystore.format.spec import StoreSpec
 
 if TYPE_CHECKING:
@@ -76,19 +77,24 @@ def lay_out(path: Path, n: int, data: Mapping[str, DataForm], frame: Frame) -> F
     Returns
     -------
     FilePlan
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, such as on a full disk.
     """
     import h5py
 
     offsets = {}
     options = {"alignment_threshold": _ALIGNED_NBYTES, "alignment_interval": _PAGE_NBYTES}
-    with h5py.File(path, "w", libver="earliest", track_order=False, **options) as file:
+    with Disk(path) as disk, h5py.File(disk, "w", libver="earliest", track_order=False, **options) as file:
         _reserve_attribute(file)
         for group, form in data.items():
             node = file.create_group(group, track_order=False)
             for name, dtype in group_dtypes(group, form.kind).items():
                 shape = (form.total_nbytes,) if name == "data" else (n,)
                 offsets[f"{group}/{name}"] = create(node, name, dtype, shape).id.get_offset() or 0
-        checksums = write_columns(file, frame)
+        checksums = write_columns(file, frame, check=disk.check)
     return FilePlan(_asked(n, data, frame), _find_attribute(path), offsets, checksums)
 
 
