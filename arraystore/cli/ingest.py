@@ -52,7 +52,13 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("sources", metavar="SRC", nargs="+", help="folder of images (any level of the published tree), or zip archives")
-    add("-o", "--output", metavar="STORE", required=True, help="directory to make, such as cropped_256.zarr")
+    add(
+        "-o",
+        "--output",
+        metavar="STORE",
+        required=True,
+        help="store to make, such as cropped_256.zarr; with .h5, one HDF5 file",
+    )
     add("--metadata", metavar="TABLE", help="CSV or TSV; looked for in its published place beside the images")
     add(
         "--key",
