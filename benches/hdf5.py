@@ -1,9 +1,9 @@
 """A store in HDF5 beside its twin in Zarr, and beside h5py reading the same file.
 
-    python benches/hdf5.py [SOURCE] [--images 20000] [--rounds 15] [--folder DIR]
+    python benches/hdf5.py [SOURCE] [--images 20000] [--rounds 15] [--ingests 3] [--folder DIR]
 
 All sides are checked to give the same pixels and bytes first. Reading is done in turn, round after round, from warm
-memory. Ingests are synced to disk, in turn, three times each; the fastest counts. Stores are verified.
+memory. Ingests are synced to disk, in turn, some times each; the fastest counts. Stores are verified.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from arraystore.testing import make_bioscan5m
 
 OURS = "arraystore, HDF5"
 BATCH_ROWS = 256
-INGESTS = 3
 
 
 def contenders(twin: arraystore.Store, store: arraystore.Store, file: h5py.File) -> list[Case]:
@@ -62,6 +61,7 @@ def main() -> None:
     parser.add_argument("source", nargs="?")
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--ingests", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where to work; default: a temporary directory")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=args.folder) as name:
@@ -72,7 +72,7 @@ def main() -> None:
             sources, metadata = package.sources(), package.metadata
         paths = {"HDF5": folder / "some.h5", "Zarr": folder / "some.zarr"}
         times = {container: [] for container in paths}
-        for _ in range(INGESTS):
+        for _ in range(args.ingests):
             for container, path in paths.items():
                 times[container].append(ingest(sources, metadata, path))
         for path in paths.values():
