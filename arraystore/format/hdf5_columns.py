@@ -56,28 +56,6 @@ def write_columns(file: h5py.File, frame: Frame, *, check: Callable[[], None] = 
     return sink.checksums
 
 
-def column_paths(frame: Frame) -> list[str]:
-    """Return the paths of the data sets that `write_columns` would make."""
-    sink = _Paths()
-    write_frame(sink, frame)
-    return sink.paths
-
-
-class _Paths:
-    """A sink that writes nothing."""
-
-    def __init__(self) -> None:
-        self.paths: list[str] = []
-
-    def group(self, path: str, attributes: Mapping[str, Any]) -> None:
-        pass
-
-    def numbers(self, path: str, values: object, attributes: Mapping[str, Any]) -> None:  # noqa: ARG002
-        self.paths.append(f"{COLUMNS}/{path}")
-
-    strings = numbers
-
-
 class _Sink:
     """See `arraystore.format.encoding.FrameSink`."""
 

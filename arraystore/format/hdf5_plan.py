@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arraystore.errors import InternalError, InvalidRequestError
-from arraystore.format.base import DataForm, Frame
+from arraystore.format.base import COLUMNS, DataForm, Frame
 from arraystore.format.durable import write_durably
 from arraystore.format.hdf5 import ATTRIBUTE, UNFINISHED, group_dtypes
 from arraystore.format.hdf5_arrays import create
-from arraystore.format.hdf5_columns import column_paths, write_columns
+from arraystore.format.hdf5_columns import write_columns
 from arraystore.format.hdf5_disk import Disk
 from arraystore.format.spec import StoreSpec
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 ATTRIBUTE_NBYTES = 65_280
 # Of these, what is not checksums: names, splits, counts. Names of sources and counts by split may be left out.
 _OTHER_NBYTES = 8_192
+
+_MEMBERS = ("codes", "categories")
 
 _PLAN = "layout.json"
 _MARK = json.dumps({UNFINISHED: "this ingest was interrupted; the same command finishes it"}).encode()
@@ -175,7 +177,9 @@ def check_room(data: Mapping[str, DataForm], frame: Frame) -> None:
         If there is no room.
     """
     paths = [f"{group}/{name}" for group, form in data.items() for name in group_dtypes(group, form.kind)]
-    checksums = dict.fromkeys([*paths, *column_paths(frame)], 2**32 - 1)
+    # By their names alone, since a column may be made each time that it is asked for; none has more or longer paths.
+    members = [f"{COLUMNS}/{name}/{member}" for name in [frame.index_name, *frame.columns] for member in _MEMBERS]
+    checksums = dict.fromkeys([*paths, *members], 2**32 - 1)
     nbytes = len(json.dumps(checksums, separators=(",", ":")).encode()) + _OTHER_NBYTES
     if nbytes > ATTRIBUTE_NBYTES:
         raise _no_room(f"the checksums of {len(frame.columns):,} columns take about {nbytes:,} bytes")
@@ -250,4 +254,4 @@ def _identity(partial: Path) -> list[int]:
 
 def _asked(n: int, data: Mapping[str, DataForm], frame: Frame) -> dict[str, Any]:
     forms = {name: [form.kind, form.total_nbytes] for name, form in data.items()}
-    return {"n": n, "data": forms, "columns": [frame.index_name, *column_paths(frame)]}
+    return {"n": n, "data": forms, "columns": [frame.index_name, *frame.columns]}

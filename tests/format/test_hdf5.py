@@ -13,7 +13,7 @@ from arraystore.errors import DamagedStoreError, FormatError, UnfinishedStoreErr
 from arraystore.format.arrays import IMAGE_DTYPES, KEY_DTYPES
 from arraystore.format.base import KEY, DataForm, Frame
 from arraystore.format.columns import categorical
-from arraystore.format.containers import open_layout
+from arraystore.format.containers import is_store, open_layout
 from arraystore.format.hdf5 import is_hdf5, is_hdf5_store
 from arraystore.format.hdf5_arrays import Stored
 from arraystore.format.hdf5_writer import Hdf5Writer
@@ -102,6 +102,18 @@ def test_empty_store_has_arrays_without_a_place(tmp_path):
 # ---- what is no store ----
 
 
+def test_only_what_is_ours_or_cannot_be_told_is_a_store(made, tmp_path):
+    """All other HDF5 files may be a source; of the rest, `open_layout` says what is wrong."""
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = 1
+    (tmp_path / "text.h5").write_text("x")
+    (tmp_path / "folder.h5").mkdir()
+    (tmp_path / "text").write_text("x")
+    assert [is_store(tmp_path / name) for name in ("other.h5", "folder.h5", "text", "none.h5")] == [False] * 4
+    assert is_store(made)
+    assert is_store(tmp_path / "text.h5")
+
+
 def test_nothing_there_is_file_not_found(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.h5"):
         open_layout(tmp_path / "none.h5")
@@ -145,7 +157,6 @@ def test_what_is_no_hdf5_file_is_a_format_error(content, tmp_path):
     path.write_bytes(content)
     with pytest.raises(FormatError, match="not an HDF5 file"):
         open_layout(path)
-    assert not is_hdf5_store(path)
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.9999])

@@ -16,6 +16,7 @@ from arraystore import _core
 from arraystore.errors import FormatError, InvalidRequestError, SourceChangedError, SourceError, UnfinishedStoreError
 from arraystore.format import hdf5_plan, hdf5_writer
 from arraystore.format.hdf5_writer import Hdf5Writer
+from arraystore.ingestion import package as package_module
 from arraystore.ingestion import run as run_module
 from arraystore.ingestion import workdir
 
@@ -51,7 +52,7 @@ def whole(package, tmp_path_factory):
     ("module", "step", "is_begun"),
     [
         (_core, "read_table", False),
-        (run_module, "build_columns", False),
+        (package_module, "build_columns", False),
         (hdf5_plan, "write_columns", False),
         (hdf5_writer, "lay_out", False),
         (hdf5_writer, "write_plan", False),
@@ -241,7 +242,7 @@ def test_finished_store_is_complete_and_another_is_kept(package, whole, tmp_path
 def test_store_that_is_to_be_replaced_stays_until_sources_and_table_are_read(package, whole, tmp_path, monkeypatch):
     path = tmp_path / "s.h5"
     path.write_bytes(whole)
-    stop_at(monkeypatch, run_module, "make_plan", package.sources(), path, rows="images", overwrite=True)
+    stop_at(monkeypatch, package_module, "make_plan", package.sources(), path, rows="images", overwrite=True)
     assert path.read_bytes() == whole
     assert [each.name for each in tmp_path.iterdir()] == ["s.h5"]
 
