@@ -11,13 +11,14 @@ from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
 @pytest.fixture(scope="session")
 def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with `bioscan5m/` (200 images) and `cropped_256.zarr` made from it."""
+    """Return a folder with `bioscan5m/` (200 images), and `cropped_256.zarr` and `cropped_256.h5` made from it."""
     import arraystore
     from arraystore.testing.packages import make_bioscan5m
 
     folder = tmp_path_factory.mktemp("examples")
     package = make_bioscan5m(folder, 200)
-    arraystore.ingest(package.sources(), folder / "cropped_256.zarr", metadata=package.metadata, progress=False)
+    for store in ("cropped_256.zarr", "cropped_256.h5"):
+        arraystore.ingest(package.sources(), folder / store, metadata=package.metadata, progress=False)
     return folder
 
 

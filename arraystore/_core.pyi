@@ -168,21 +168,23 @@ def pack(
     place: _ReadableBuffer,
     nbytes: _ReadableBuffer,
     *,
-    directory: str,
     journal: str,
     total_nbytes: int,
     shard_nbytes: int,
-    chunk_nbytes: int,
     fingerprint: int,
     check: str,
     threads: int,
+    directory: str | None = None,
+    chunk_nbytes: int | None = None,
+    file: str | None = None,
+    offset: int | None = None,
     progress: _Progress | None = None,
 ) -> PackResult: ...
 def write_sharded(
     data: _ReadableBuffer, *, directory: str, shard_nbytes: int, chunk_nbytes: int
 ) -> list[tuple[str, int]]: ...
-def file_crc32c(path: str) -> int: ...
-def crc32c(data: bytes) -> int: ...
+def file_crc32c(path: str, *, offset: int = 0, nbytes: int | None = None) -> int: ...
+def crc32c(data: bytes, initial: int = 0) -> int: ...
 
 # ---- reading ----
 

@@ -37,6 +37,12 @@ def test_the_bench_of_sources_as_they_are_runs(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_bench_of_hdf5_runs(tmp_path):
+    assert "h5py, the same file" in run(
+        "hdf5.py", "--images=40", "--rounds=1", "--ingests=1", "--folder", str(tmp_path)
+    )
+
+
 def test_the_comparison_runs(tmp_path):
     for guest in ("cv2", "matplotlib", "simplejpeg"):
         pytest.importorskip(guest, reason="an extra of the benches")

@@ -57,7 +57,13 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         nargs="+",
         help="folder of images (any level of the published tree), zip archives, or HDF5 files",
     )
-    add("-o", "--output", metavar="STORE", required=True, help="directory to make, such as cropped_256.zarr")
+    add(
+        "-o",
+        "--output",
+        metavar="STORE",
+        required=True,
+        help="store to make, such as cropped_256.zarr; with .h5, one HDF5 file",
+    )
     add(
         "--metadata",
         metavar="TABLE",

@@ -19,6 +19,9 @@ from arraystore.format.spec import FieldKind, StoreSpec
 # Group of the keys and of their index; a ragged field of texts like any other, which is none of the specification.
 KEY = "key"
 
+# Group of the data frame.
+COLUMNS = "columns"
+
 # File in the work directory by which an unfinished store is known as ours, and by which an ingest locks it.
 LOCK = "lock"
 
@@ -37,7 +40,8 @@ class Problem:
     Parameters
     ----------
     kind : str
-        Stable name: `missing-file`, `wrong-length`, `shard-index`, `checksum`, `stray-file`, `document`, `record`.
+        Stable name: `missing-file`, `wrong-length`, `shard-index`, `checksum`, `stray-file`, `stray-data-set`,
+        `unreadable`, `document`, `record`.
     place : str
         Path in the store, or field and row.
     detail : str
@@ -126,23 +130,62 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class PackTarget:
-    """Where the core writes the bytes of a `data` array, shard by shard, each under a temporary name first.
+class ShardFiles:
+    """A directory that the core fills with a file for each shard, each under a temporary name first.
 
     Parameters
     ----------
     directory : Path
         Directory of the shards.
-    total_nbytes : int
-        Length of the array.
-    shard_nbytes, chunk_nbytes : int
-        Bytes of payload in a shard, and in an inner chunk of it.
+    chunk_nbytes : int
+        Bytes of payload in an inner chunk.
     """
 
     directory: Path
+    chunk_nbytes: int
+
+    def options(self) -> dict[str, Any]:
+        """Return the arguments of `_core.pack` that say so."""
+        return {"directory": str(self.directory), "chunk_nbytes": self.chunk_nbytes}
+
+
+@dataclass(frozen=True, slots=True)
+class FileSpan:
+    """A run of bytes in a file that is there, which the core fills part by part.
+
+    Parameters
+    ----------
+    file : Path
+        The file.
+    offset : int
+        Where in it the array begins.
+    """
+
+    file: Path
+    offset: int
+
+    def options(self) -> dict[str, Any]:
+        """Return the arguments of `_core.pack` that say so."""
+        return {"file": str(self.file), "offset": self.offset}
+
+
+@dataclass(frozen=True, slots=True)
+class PackTarget:
+    """Where the core writes the bytes of a `data` array, shard by shard.
+
+    Parameters
+    ----------
+    place : ShardFiles or FileSpan
+        Where.
+    total_nbytes : int
+        Length of the array.
+    shard_nbytes : int
+        Bytes of payload in a shard, which is kept once it is finished.
+    """
+
+    place: ShardFiles | FileSpan
     total_nbytes: int
     shard_nbytes: int
-    chunk_nbytes: int
 
 
 class StoreWriter(Protocol):

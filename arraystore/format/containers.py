@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 from arraystore.format.base import Layout, StoreWriter
+from arraystore.format.hdf5 import SUFFIXES, is_hdf5, is_hdf5_store, open_hdf5
+from arraystore.format.hdf5_writer import Hdf5Writer
 from arraystore.format.zarr import is_zarr, open_zarr
 from arraystore.format.zarr_writer import ZarrWriter
 
@@ -16,7 +18,7 @@ def open_layout(path: str | os.PathLike[str]) -> Layout:
     Parameters
     ----------
     path : path-like
-        The store: a directory in Zarr.
+        The store: a directory in Zarr, or a file in HDF5.
 
     Returns
     -------
@@ -29,8 +31,12 @@ def open_layout(path: str | os.PathLike[str]) -> Layout:
     UnfinishedStoreError
         If the ingest of this store was interrupted.
     FormatError
-        If it is something else than an arraystore, or one of a newer format.
+        If it is something else than an arraystore, or one of a newer format, or a file that is open for writing.
+    DamagedStoreError
+        If the file is cut short.
     """
+    if is_hdf5(path) or _should_be_hdf5(path):
+        return open_hdf5(path)
     return open_zarr(path)
 
 
@@ -48,6 +54,9 @@ def is_store(path: str | os.PathLike[str]) -> bool:
     -------
     bool
     """
+    if is_hdf5(path) or _should_be_hdf5(path):
+        # A publisher's HDF5 file is none.
+        return is_hdf5_store(path)
     return is_zarr(Path(path))
 
 
@@ -57,10 +66,18 @@ def open_writer(path: str | os.PathLike[str]) -> StoreWriter:
     Parameters
     ----------
     path : path-like
-        Where the store is to be: a directory in Zarr.
+        Where the store is to be: a file in HDF5 if its name ends with `.h5` or `.hdf5`, else a directory in Zarr.
 
     Returns
     -------
     StoreWriter
     """
-    return ZarrWriter(path)
+    return Hdf5Writer(path) if _is_named_hdf5(path) else ZarrWriter(path)
+
+
+def _should_be_hdf5(path: str | os.PathLike[str]) -> bool:
+    return _is_named_hdf5(path) and not Path(path).is_dir()
+
+
+def _is_named_hdf5(path: str | os.PathLike[str]) -> bool:
+    return Path(path).suffix.lower() in SUFFIXES

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from arraystore.errors import DamagedStoreError, FormatError, UnfinishedStoreError
 from arraystore.format.arrays import KEY_DTYPES, ArrayForm, field_dtypes, form_of
-from arraystore.format.base import KEY, Advance, Pieces, Problem
+from arraystore.format.base import COLUMNS, KEY, Advance, Pieces, Problem
 from arraystore.format.durable import TEMPORARY
 from arraystore.format.spec import StoreSpec
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 DOCUMENT = "zarr.json"
 WORK_DIRECTORY = ".ingest"
-COLUMNS = "columns"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""Columns as a data frame in AnnData's on-disk encoding (dataframe 0.2.0), written and read by zarr-python."""
+"""Columns of a Zarr store: AnnData's encoding, written and read by zarr-python."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from arraystore.errors import FormatError
-from arraystore.format.columns import (
-    CategoricalColumn,
-    Column,
-    NullableColumn,
-    NumericColumn,
-    StringColumn,
-    Texts,
-    TextsColumn,
-    WritableColumn,
-)
+from arraystore.format.base import Frame
+from arraystore.format.columns import Column, Texts
+from arraystore.format.encoding import ENCODING, read_encoded, string_parts, write_frame
 
 if TYPE_CHECKING:
     import zarr
@@ -32,91 +25,53 @@ STRING_CHUNK_ROWS = 65_536
 # ---- writing ----
 
 
-def write_columns(
-    directory: Path, index_name: str, index: Texts | npt.NDArray[Any], columns: Mapping[str, WritableColumn]
-) -> None:
+def write_columns(directory: Path, frame: Frame) -> None:
     """Write the data frame of a store, in place of one that may be there.
 
     Parameters
     ----------
     directory : Path
         Directory of the data frame.
-    index_name : str
-        Name of the index: the key of the store.
-    index : Texts or ndarray of str
-        Key of every record.
-    columns : mapping of str to WritableColumn
-        Columns in their order, each as long as the index.
+    frame : Frame
+        Its index and columns.
     """
-    import zarr
-
-    attributes = {"column-order": list(columns), "_index": index_name}
-    frame = zarr.open_group(directory, mode="w", zarr_format=3)
-    frame.update_attributes({**attributes, **_encoding("dataframe", "0.2.0")})
-    _write_strings(frame, index_name, index)
-    # One at a time, since some mappings make a column when they are asked for it.
-    for name, column in columns.items():
-        if len(column) != len(index):
-            raise ValueError(f"column {name} has {len(column)} values for {len(index)} records")
-        _write_column(frame, name, column)
+    write_frame(_Sink(directory), frame)
 
 
-def _write_column(frame: zarr.Group, name: str, column: WritableColumn) -> None:
-    match column:
-        case CategoricalColumn(codes, categories):
-            group = _group(frame, name, "categorical", "0.2.0", ordered=False)
-            _write_array(group, "codes", codes)
-            _write_strings(group, "categories", categories)
-        case NumericColumn(values):
-            _write_array(frame, name, values)
-        case NullableColumn(values, mask):
-            group = _group(frame, name, "nullable-integer", "0.1.0")
-            _write_array(group, "values", values)
-            _write_array(group, "mask", mask)
-        case StringColumn() | TextsColumn() if column.mask is None:
-            _write_strings(frame, name, column.values)
-        case StringColumn() | TextsColumn():
-            group = _group(frame, name, "nullable-string-array", "0.1.0")
-            _write_strings(group, "values", column.values)
-            _write_array(group, "mask", column.mask)
+class _Sink:
+    """See `arraystore.format.encoding.FrameSink`."""
 
+    def __init__(self, directory: Path) -> None:
+        import zarr
 
-def _encoding(kind: str, version: str) -> dict[str, Any]:
-    return {"encoding-type": kind, "encoding-version": version}
+        self._root: zarr.Group = zarr.open_group(directory, mode="w", zarr_format=3)
 
+    def group(self, path: str, attributes: Mapping[str, Any]) -> None:
+        if path:
+            self._root.create_group(path, attributes=dict(attributes))
+        else:
+            self._root.update_attributes(dict(attributes))
 
-def _group(parent: zarr.Group, name: str, kind: str, version: str, **attributes: Any) -> zarr.Group:
-    return parent.create_group(name, attributes={**attributes, **_encoding(kind, version)})
+    def numbers(self, path: str, values: npt.NDArray[Any], attributes: Mapping[str, Any]) -> None:
+        array = self._root.create_array(
+            path,
+            shape=values.shape,
+            dtype=values.dtype,
+            chunks=(min(CHUNK_ROWS, max(len(values), 1)),),
+            attributes=dict(attributes),
+        )
+        array[:] = values
 
-
-def _write_array(group: zarr.Group, name: str, values: npt.NDArray[Any]) -> None:
-    array = group.create_array(
-        name,
-        shape=values.shape,
-        dtype=values.dtype,
-        chunks=(min(CHUNK_ROWS, max(len(values), 1)),),
-        attributes=_encoding("array", "0.2.0"),
-    )
-    array[:] = values
-
-
-def _write_strings(group: zarr.Group, name: str, values: Texts | npt.NDArray[Any]) -> None:
-    array = group.create_array(
-        name,
-        shape=(len(values),),
-        dtype="string",
-        chunks=(min(STRING_CHUNK_ROWS, max(len(values), 1)),),
-        attributes=_encoding("string-array", "0.2.0"),
-    )
-    for start, part in _parts(values):
-        array[start : start + len(part)] = part
-
-
-def _parts(values: Texts | npt.NDArray[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
-    for start in range(0, len(values), STRING_CHUNK_ROWS):
-        stop = min(start + STRING_CHUNK_ROWS, len(values))
-        part = values[start:stop] if isinstance(values, np.ndarray) else values.to_list(start, stop)
-        yield start, np.array(part, dtype=object)
+    def strings(self, path: str, values: Texts | npt.NDArray[Any], attributes: Mapping[str, Any]) -> None:
+        array = self._root.create_array(
+            path,
+            shape=(len(values),),
+            dtype="string",
+            chunks=(min(STRING_CHUNK_ROWS, max(len(values), 1)),),
+            attributes=dict(attributes),
+        )
+        for start, part in string_parts(values, STRING_CHUNK_ROWS):
+            array[start : start + len(part)] = np.array(part, dtype=object)
 
 
 # ---- reading ----
@@ -147,8 +102,7 @@ def read_column(directory: Path, name: str, *, n: int) -> Column:
     import zarr
 
     try:
-        node = zarr.open(directory / name, mode="r", zarr_format=3)
-        return _decoded(node, n)
+        return read_encoded(_Source(zarr.open(directory / name, mode="r", zarr_format=3)), n)
     except FormatError as error:
         raise FormatError(f"{directory}: column {name!r}: {error}", error.code) from error
     # zarr-python and its codecs raise anything for what they cannot read.
@@ -156,35 +110,27 @@ def read_column(directory: Path, name: str, *, n: int) -> Column:
         raise FormatError(f"{directory}: column {name!r} cannot be read: {type(error).__name__}: {error}") from error
 
 
-def _decoded(node: Any, n: int) -> Column:
-    import zarr
+class _Source:
+    """See `arraystore.format.encoding.ColumnSource`."""
 
-    kind = node.attrs.get("encoding-type")
-    match node, kind:
-        case zarr.Array(), "array":
-            return NumericColumn(_read(node, n))
-        case zarr.Array(), "string-array":
-            return StringColumn(_read(node, n))
-        case zarr.Group(), "categorical":
-            return CategoricalColumn(_read(node["codes"], n), _read_categories(node["categories"], n))
-        case zarr.Group(), "nullable-integer":
-            return NullableColumn(_read(node["values"], n), _read(node["mask"], n))
-        case zarr.Group(), "nullable-string-array":
-            return StringColumn(_read(node["values"], n), _read(node["mask"], n))
-    raise FormatError(f"encoding {kind!r} is not one of format 1")
+    def __init__(self, node: Any) -> None:
+        import zarr
 
+        self._node = node
+        self.is_group = isinstance(node, zarr.Group)
+        self.encoding: object = node.attrs.get(ENCODING)
 
-def _read_categories(array: Any, n: int) -> npt.NDArray[Any]:
-    (count,) = array.shape
-    # Each category occurs, so there are at most as many as records.
-    if count > n:
-        raise FormatError(f"{count} categories for {n} records")
-    return _read(array, count)
+    def length(self, name: str) -> int:
+        shape = self._array(name).shape
+        if len(shape) != 1:
+            raise FormatError(f"expected one dimension in {name or 'it'}, found shape {shape}")
+        return int(shape[0])
 
+    def numbers(self, name: str, length: int) -> npt.NDArray[Any]:  # noqa: ARG002 (of the protocol)
+        values: npt.NDArray[Any] = self._array(name)[:]
+        return values
 
-def _read(array: Any, length: int) -> npt.NDArray[Any]:
-    # Compared before it is read: a hostile shape would ask for any amount of memory.
-    if array.shape != (length,):
-        raise FormatError(f"expected {length} values in {array.basename or 'it'}, found shape {array.shape}")
-    values: npt.NDArray[Any] = array[:]
-    return values
+    strings = numbers
+
+    def _array(self, name: str) -> Any:
+        return self._node[name] if name else self._node

@@ -16,11 +16,11 @@ import numpy.typing as npt
 from arraystore import _core
 from arraystore.errors import FormatError
 from arraystore.format.arrays import CHUNKS, ArrayForm, group_document
-from arraystore.format.base import KEY, LOCK, DataForm, Frame, PackTarget
+from arraystore.format.base import COLUMNS, KEY, LOCK, DataForm, Frame, PackTarget, ShardFiles
 from arraystore.format.durable import sync_all, write_durably
 from arraystore.format.layout import CHUNK_NBYTES
 from arraystore.format.spec import StoreSpec
-from arraystore.format.zarr import COLUMNS, DOCUMENT, WORK_DIRECTORY, open_zarr, store_files
+from arraystore.format.zarr import DOCUMENT, WORK_DIRECTORY, open_zarr, store_files
 
 
 class ZarrWriter:
@@ -89,7 +89,7 @@ class ZarrWriter:
             write_document(self.path / group, group_document())
             array = ArrayForm.data(form.total_nbytes, form.shard_nbytes)
             write_document(self.path / group / "data", array.document())
-        write_columns(self.path / COLUMNS, frame.index_name, frame.index, frame.columns)
+        write_columns(self.path / COLUMNS, frame)
 
     def target(self, group: str) -> PackTarget:
         """Return where the core packs the `data` array of a field, or of the keys.
@@ -104,7 +104,8 @@ class ZarrWriter:
         PackTarget
         """
         form = self._data[group]
-        return PackTarget(self.path / group / "data" / CHUNKS, form.total_nbytes, form.shard_nbytes, CHUNK_NBYTES)
+        place = ShardFiles(self.path / group / "data" / CHUNKS, CHUNK_NBYTES)
+        return PackTarget(place, form.total_nbytes, form.shard_nbytes)
 
     def write_index(self, group: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Write arrays that have one number for each record.

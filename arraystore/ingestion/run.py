@@ -53,15 +53,15 @@ def ingest(
 ) -> IngestReport:
     """Make a store of a package of images and its metadata table.
 
-    Every byte of every image is kept. The store is finished when its root `zarr.json` is written, as the last file.
-    Until then the same call finishes what is missing and leaves what is there.
+    Every byte of every image is kept. The store is finished when its root `zarr.json` is written, as the last file
+    (in HDF5, when the file gets its name). Until then the same call finishes what is missing and leaves what is there.
 
     Parameters
     ----------
     source : path-like or sequence of path-like
         A folder of images, at any level of the published tree, or one or several zip archives or HDF5 files of it.
     store : path-like
-        Directory to make, such as `cropped_256.zarr`.
+        Directory to make, such as `cropped_256.zarr`; or one HDF5 file, if the name ends with `.h5` or `.hdf5`.
     package : str, optional
         Which package of a publisher the images are of, such as `cropped_256` or `original_full`. Needed only if the
         paths name several, or none.

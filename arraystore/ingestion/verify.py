@@ -86,7 +86,7 @@ def verify(path: str | os.PathLike[str], *, workers: int | None = None, progress
     Parameters
     ----------
     path : path-like
-        Directory of the store.
+        The store.
     workers : int, optional
         Threads; without it `ARRAYSTORE_NUM_THREADS`, or all cores of this process.
     progress : bool, optional

@@ -220,7 +220,8 @@ def _leave_nothing(writer: StoreWriter, *, with_directory: bool) -> None:
         return
     _clear(writer)
     remove_workdir(writer)
-    if with_directory:
+    # A store that is a file was never there; it gets its name when it is finished.
+    if with_directory and writer.path.is_dir():
         writer.path.rmdir()
 
 

@@ -81,12 +81,7 @@ def _write_field(
     writer: ZarrWriter, name: str, data: npt.NDArray[np.uint8], index: dict[str, npt.NDArray[Any]]
 ) -> None:
     target = writer.target(name)
-    _core.write_sharded(
-        np.ascontiguousarray(data),
-        directory=str(target.directory),
-        shard_nbytes=target.shard_nbytes,
-        chunk_nbytes=target.chunk_nbytes,
-    )
+    _core.write_sharded(np.ascontiguousarray(data), shard_nbytes=target.shard_nbytes, **target.place.options())
     writer.write_index(name, index)
 
 

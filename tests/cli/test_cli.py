@@ -27,6 +27,20 @@ def store(package, tmp_path_factory):
     return path
 
 
+def test_a_store_in_hdf5_is_made_shown_read_and_checked(package, store, tmp_path, capsysbinary):
+    path = tmp_path / "cropped_256.h5"
+    assert main(["ingest", *map(str, package.sources()), "-o", str(path), "--quiet"]) == 0
+    assert path.is_file()
+    with arraystore.open(store) as twin:
+        key, jpeg = twin.keys[3], twin.jpeg(3)
+    capsysbinary.readouterr()
+    assert main(["get", str(path), key, "-o", "-"]) == 0
+    assert capsysbinary.readouterr().out == jpeg
+    assert main(["info", str(path)]) == 0
+    assert b"24 by processid" in capsysbinary.readouterr().out
+    assert main(["verify", str(path), "--quiet"]) == 0
+
+
 def failure(arguments, capsys) -> str:
     assert main(list(map(str, arguments))) == 1
     captured = capsys.readouterr()

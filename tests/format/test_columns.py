@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from arraystore.errors import FormatError
 from arraystore.format import zarr_columns
+from arraystore.format.base import Frame
 from arraystore.format.columns import (
     CategoricalColumn,
     NullableColumn,
@@ -58,7 +59,7 @@ def read_frame(store):
 @pytest.fixture
 def store(tmp_path):
     zarr.open_group(tmp_path, mode="w", zarr_format=3)
-    write_columns(tmp_path / "columns", "processid", texts(*KEYS), COLUMNS)
+    write_columns(tmp_path / "columns", Frame("processid", texts(*KEYS), COLUMNS))
     return tmp_path
 
 
@@ -121,19 +122,19 @@ def test_strings_are_written_a_part_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(zarr_columns, "STRING_CHUNK_ROWS", 4)
     keys = [f"k{i}" for i in range(11)]
     zarr.open_group(tmp_path, mode="w", zarr_format=3)
-    write_columns(tmp_path / "columns", "processid", texts(*keys), {})
+    write_columns(tmp_path / "columns", Frame("processid", texts(*keys), {}))
     assert zarr.open_array(tmp_path / "columns/processid").chunks == (4,)
     assert read_frame(tmp_path).index.tolist() == keys
 
 
 def test_column_of_another_length_is_refused(tmp_path):
     with pytest.raises(ValueError, match="column x has 1 values for 3 records"):
-        write_columns(tmp_path / "columns", "processid", texts(*KEYS), {"x": NumericColumn(np.zeros(1))})
+        write_columns(tmp_path / "columns", Frame("processid", texts(*KEYS), {"x": NumericColumn(np.zeros(1))}))
 
 
 def test_empty_frame_is_read(tmp_path):
     zarr.open_group(tmp_path, mode="w", zarr_format=3)
-    write_columns(tmp_path / "columns", "processid", texts(), {"split": categorical(np.zeros(0, np.int32), [])})
+    write_columns(tmp_path / "columns", Frame("processid", texts(), {"split": categorical(np.zeros(0, np.int32), [])}))
     assert read_frame(tmp_path).shape == (0, 1)
 
 

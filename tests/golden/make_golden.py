@@ -1,8 +1,9 @@
-"""Make the golden store of the present format: run once for each release, and never again for that release.
+"""Make the golden stores of the present format: run once for each release, and never again for that release.
 
     python tests/golden/make_golden.py tests/golden
 
-Writes `format_1.zip`, a small store, and `format_1.json`, what a reader must find in it.
+Writes `format_1_zarr.zip` and `format_1_hdf5.zip`, small stores, and for each a JSON file with what a reader must find
+in it. (`format_1.zip` is a Zarr store that was made before there was HDF5.)
 """
 
 import hashlib
@@ -10,6 +11,7 @@ import json
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import arraystore
@@ -22,23 +24,27 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         package = make_bioscan5m(folder / "package", 12, seed=1, rows_without_image=1, images_without_row=1)
-        report = arraystore.ingest(package.sources(), folder / "golden.zarr", metadata=package.metadata, progress=False)
-        store = arraystore.open(report.path)
+        for container, suffix in (("zarr", ".zarr"), ("hdf5", ".h5")):
+            path = folder / f"golden{suffix}"
+            arraystore.ingest(package.sources(), path, metadata=package.metadata, progress=False)
+            make_golden(path, package.jpegs["cropped_256"], target / f"format_{FORMAT_VERSION}_{container}.zip")
+
+
+def make_golden(path: Path, jpegs: Mapping[str, bytes], target: Path) -> None:
+    with arraystore.open(path) as store:
         found = {
             "keys": list(store.keys),
-            "sha256": {key: hashlib.sha256(store.jpeg(key)).hexdigest() for key in package.jpegs["cropped_256"]},
-            "pixels": {key: hashlib.sha256(store[key].tobytes()).hexdigest() for key in package.jpegs["cropped_256"]},
+            "sha256": {key: hashlib.sha256(store.jpeg(key)).hexdigest() for key in jpegs},
+            "pixels": {key: hashlib.sha256(store[key].tobytes()).hexdigest() for key in jpegs},
             "status": store.status.tolist(),
             "barcodes": list(store.text(range(len(store)))),
             "columns": json.loads(store.columns.to_pandas().to_json(orient="columns")),
         }
-        with zipfile.ZipFile(
-            target / f"format_{FORMAT_VERSION}.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9
-        ) as archive:
-            for path in sorted(report.path.rglob("*")):
-                if path.is_file():
-                    archive.write(path, path.relative_to(report.path))
-        (target / f"format_{FORMAT_VERSION}.json").write_text(json.dumps(found, indent=1) + "\n")
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                archive.write(file, file.relative_to(path.parent))
+    target.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

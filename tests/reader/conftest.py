@@ -21,6 +21,14 @@ def store_path(package, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def hdf5_path(package, tmp_path_factory):
+    """The same store as one HDF5 file."""
+    path = tmp_path_factory.mktemp("store") / "cropped_256.h5"
+    arraystore.ingest(package.sources(), path, metadata=package.metadata)
+    return path
+
+
+@pytest.fixture(scope="session")
 def store(store_path):
     with arraystore.open(store_path) as opened:
         yield opened

@@ -43,8 +43,9 @@ def test_reading_images_loads_no_column_and_no_guest(store_path):
         lambda store: store.columns["order"].value_counts(),
     ],
 )
-def test_only_the_column_that_is_named_is_loaded(store_path, use):
-    with arraystore.open(store_path) as store:
+@pytest.mark.parametrize("path", ["store_path", "hdf5_path"])
+def test_only_the_column_that_is_named_is_loaded(request, path, use):
+    with arraystore.open(request.getfixturevalue(path)) as store:
         use(store)
         assert [made for made in store.handle._made if made[0] == "column"] == [("column", "order")]
 

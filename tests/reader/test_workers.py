@@ -6,6 +6,15 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 import numpy as np
 import pytest
 
+import arraystore
+
+
+@pytest.fixture(scope="session", params=["store_path", "hdf5_path"])
+def store(request):
+    """The store in each container."""
+    with arraystore.open(request.getfixturevalue(request.param)) as opened:
+        yield opened
+
 
 def batch_of(source, rows):
     return source.crops(rows, 64, seed=5, flip=0.5, threads=2), source.jpeg(rows), source.columns["order"][0]

@@ -1,11 +1,13 @@
-//! Packing: records of any source, put one after another into shard files.
+//! Packing: records of any source, put one after another into shard files, or into a span of one file.
 //!
-//! A plan says where each record goes, so shards are written in any order and by several threads. A shard is written under a
-//! temporary name and synced; what was found out about its records is journalled and synced; then it gets its final name.
-//! So a shard with its final name is whole and has its journal, whatever happens, and the same call again keeps it.
+//! A plan says where each record goes, so shards are written in any order and by several threads. A shard is written and
+//! synced, if it is a file under a temporary name; what was found out about its records is journalled and synced; then a file
+//! gets its final name. So a shard with its final name is whole and has its journal, and a part of a span that has its
+//! journal is whole, whatever happens; the same call again keeps it.
 
 mod fetch;
 mod plan;
+mod target;
 mod workers;
 
 use std::path::PathBuf;
@@ -17,9 +19,11 @@ use crate::journal::{self, Journal, Outcomes};
 use crate::jpeg::{RGB_CHANNELS, pixel_nbytes};
 use crate::pixel_memory::PixelMemory;
 use crate::progress::Progress;
-use crate::shard::{Sharding, sync_directory};
+use crate::shard::Sharding;
 use crate::status::Status;
 use plan::Plan;
+
+pub use target::Target;
 
 /// Decodes the pixels of a JPEG and says what is wrong with them.
 pub type DecodeCheck<'a> = &'a (dyn Fn(&[u8]) -> std::result::Result<(), String> + Sync);
@@ -62,8 +66,8 @@ impl Check<'_> {
 
 /// Where the shards go, and how they are made.
 pub struct PackOptions<'a> {
-    /// Directory of the shard files `0`, `1` ...
-    pub directory: PathBuf,
+    /// Where the bytes go.
+    pub target: Target,
     /// Directory of the journals, one of the same name for each shard.
     pub journal: PathBuf,
     /// Length of the array.
@@ -89,13 +93,14 @@ pub struct Packed {
     pub shards_kept: u64,
 }
 
-/// Writes record `k` of `extents`, which has `nbytes[k]` bytes, to `place[k]` of a sharded array; gaps are zeros.
+/// Writes record `k` of `extents`, which has `nbytes[k]` bytes, to `place[k]` of an array; gaps are zeros.
 ///
 /// # Errors
 ///
 /// [`Error::InvalidRequest`] if the plan is not one: places ascend, no two records overlap, none straddles two shards.
 /// [`Error::SourceChanged`] if a record is gone or has another length than planned, or if there are journals of another plan.
-/// [`Error::Io`] if a shard cannot be written or an archive not be read; finished shards stay, unfinished ones are removed.
+/// [`Error::Io`] if a shard cannot be written or an archive not be read; finished shards stay, unfinished files are removed.
+/// [`Error::FileTooShort`] if the file of a span ends before it.
 /// [`Error::Interrupted`] if `progress` was stopped. A single file that cannot be read is no error but a [`Status`].
 pub fn pack(
     extents: &dyn Extents,
@@ -117,9 +122,8 @@ pub fn pack(
             ..Packed::default()
         });
     }
-    for directory in [&options.directory, &options.journal] {
-        std::fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
-    }
+    options.target.prepare(&plan)?;
+    std::fs::create_dir_all(&options.journal).map_err(Error::io("create", &options.journal))?;
     let mut finished = Vec::new();
     for shard in 0..plan.shards.len() {
         let kept = kept(&plan, shard)?;
@@ -130,7 +134,8 @@ pub fn pack(
         finished.push(kept);
     }
     let shards_kept = finished.iter().flatten().count() as u64;
-    remove_unproven(&plan, &finished)?;
+    let missing = finished.iter().enumerate().filter(|(_, kept)| kept.is_none());
+    options.target.clear(&plan, missing.map(|(shard, _)| shard))?;
     workers::write(&plan, &mut finished, progress)?;
     let mut packed = Packed {
         shards_written: finished.len() as u64 - shards_kept,
@@ -159,26 +164,11 @@ fn kept(plan: &Plan<'_>, shard: usize) -> Result<Option<Outcomes>> {
     }
     let Journal { first, outcomes, .. } = journal;
     let records = &plan.shards[shard];
-    let is_whole = std::fs::metadata(plan.shard_path(shard))
-        .is_ok_and(|metadata| metadata.is_file() && metadata.len() == plan.file_nbytes(shard));
+    let is_whole = plan.options.target.is_whole(plan, shard);
     let is_ours = first == records.start as u64 && outcomes.nbytes.len() == records.len();
     // What could not be read may have been on a mount that was about to fail: it is tried again.
     let is_read = !outcomes.status.contains(&(Status::Unreadable as u8));
     Ok((is_whole && is_ours && is_read).then_some(outcomes))
-}
-
-/// Removes shards without a journal: once their journal were written, they would pass for finished.
-fn remove_unproven(plan: &Plan<'_>, finished: &[Option<Outcomes>]) -> Result<()> {
-    for (shard, _) in finished.iter().enumerate().filter(|(_, kept)| kept.is_none()) {
-        let path = plan.shard_path(shard);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io("remove", &path)(error));
-            }
-            _ => {}
-        }
-    }
-    sync_directory(&plan.options.directory)
 }
 
 #[cfg(test)]

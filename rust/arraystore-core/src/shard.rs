@@ -5,7 +5,7 @@
 //! inner chunk as little-endian u64, all ones for the unused, and the CRC-32C of the index.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -155,25 +155,38 @@ pub fn write(data: &[u8], directory: &Path, sharding: Sharding) -> Result<Vec<u3
     Ok(checksums)
 }
 
-/// The CRC-32C of some bytes.
+/// The CRC-32C of some bytes that follow others, whose CRC-32C is `initial`; that of no bytes is 0.
 #[must_use]
-pub fn crc32c(bytes: &[u8]) -> u32 {
-    crc32c::crc32c(bytes)
+pub fn crc32c(initial: u32, bytes: &[u8]) -> u32 {
+    crc32c::crc32c_append(initial, bytes)
 }
 
-/// The CRC-32C of a whole file.
+/// The CRC-32C of a file, or of `nbytes` bytes of it from `offset` on.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] if it cannot be read.
-pub fn file_crc32c(path: &Path) -> Result<u32> {
+/// [`Error::Io`] if it cannot be read; [`Error::FileTooShort`] if it ends before these bytes.
+pub fn file_crc32c(path: &Path, offset: u64, nbytes: Option<u64>) -> Result<u32> {
     let mut file = File::open(path).map_err(Error::io("open", path))?;
+    file.seek(SeekFrom::Start(offset)).map_err(Error::io("read", path))?;
+    let wanted = nbytes.unwrap_or(u64::MAX);
+    let mut file = file.take(wanted);
     let mut buffer = vec![0; READ_NBYTES];
-    let mut checksum = 0;
+    let (mut checksum, mut done) = (0, 0);
     loop {
         match file.read(&mut buffer).map_err(Error::io("read", path))? {
+            0 if nbytes.is_some() && done < wanted => {
+                return Err(Error::FileTooShort {
+                    path: path.to_path_buf(),
+                    expected: offset.saturating_add(wanted),
+                    found: offset.saturating_add(done),
+                });
+            }
             0 => return Ok(checksum),
-            nbytes => checksum = crc32c::crc32c_append(checksum, &buffer[..nbytes]),
+            nbytes => {
+                checksum = crc32c::crc32c_append(checksum, &buffer[..nbytes]);
+                done += nbytes as u64;
+            }
         }
     }
 }
@@ -201,7 +214,12 @@ mod tests {
         );
         assert_eq!(&file[48 + 48..48 + 64], &[0xFF; 16]);
         assert_eq!(file[112..], crc32c::crc32c(&file[48..112]).to_le_bytes());
-        assert_eq!(file_crc32c(&folder.path().join("1")).unwrap(), checksums[1]);
+        let path = folder.path().join("1");
+        assert_eq!(file_crc32c(&path, 0, None).unwrap(), checksums[1]);
+        let part = file_crc32c(&path, 7, Some(20)).unwrap();
+        assert_eq!(part, crc32c(crc32c(0, &file[7..11]), &file[11..27]));
+        let error = file_crc32c(&path, 7, Some(file.len() as u64)).unwrap_err();
+        assert_eq!(error.code(), "file-too-short");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use arraystore_core::Error;
-use arraystore_core::pack::{Check, PackOptions, Packed, decodes, pack};
+use arraystore_core::pack::{Check, PackOptions, Packed, Target, decodes, pack};
 use arraystore_core::shard::{self, Sharding};
 use pyo3::prelude::*;
 
@@ -77,8 +77,8 @@ fn check_of(name: &str) -> Result<Check<'static>, Error> {
 #[pyo3(
     name = "pack",
     signature = (
-        extents, place, nbytes, *, directory, journal, total_nbytes, shard_nbytes, chunk_nbytes, fingerprint, check,
-        threads, progress = None
+        extents, place, nbytes, *, journal, total_nbytes, shard_nbytes, fingerprint, check, threads,
+        directory = None, chunk_nbytes = None, file = None, offset = None, progress = None
     )
 )]
 #[expect(
@@ -91,19 +91,31 @@ pub(crate) fn pack_records(
     extents: &Extents,
     place: &Bound<'_, PyAny>,
     nbytes: &Bound<'_, PyAny>,
-    directory: PathBuf,
     journal: PathBuf,
     total_nbytes: u64,
     shard_nbytes: u64,
-    chunk_nbytes: u64,
     fingerprint: u64,
     check: &str,
     threads: usize,
+    directory: Option<PathBuf>,
+    chunk_nbytes: Option<u64>,
+    file: Option<PathBuf>,
+    offset: Option<u64>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<PackResult> {
     let (place, nbytes) = (numbers(place, "place")?, numbers(nbytes, "nbytes")?);
+    let (target, chunk_nbytes) = match (directory, chunk_nbytes, file, offset) {
+        (Some(directory), Some(chunk_nbytes), None, None) => (Target::Shards { directory }, chunk_nbytes),
+        // A span has no chunks; its shards are whole ones.
+        (None, None, Some(file), Some(offset)) => (Target::Span { file, offset }, shard_nbytes),
+        _ => {
+            return Err(to_py_err(Error::InvalidRequest(
+                "expected directory and chunk_nbytes, or file and offset".to_owned(),
+            )));
+        }
+    };
     let options = PackOptions {
-        directory,
+        target,
         journal,
         total_nbytes,
         sharding: Sharding::new(shard_nbytes, chunk_nbytes).map_err(to_py_err)?,
@@ -137,12 +149,15 @@ pub(crate) fn write_sharded(
 }
 
 #[pyfunction]
+#[pyo3(signature = (path, *, offset = 0, nbytes = None))]
 #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
-pub(crate) fn file_crc32c(py: Python<'_>, path: PathBuf) -> PyResult<u32> {
-    py.detach(|| shard::file_crc32c(&path)).map_err(to_py_err)
+pub(crate) fn file_crc32c(py: Python<'_>, path: PathBuf, offset: u64, nbytes: Option<u64>) -> PyResult<u32> {
+    py.detach(|| shard::file_crc32c(&path, offset, nbytes))
+        .map_err(to_py_err)
 }
 
 #[pyfunction]
-pub(crate) fn crc32c(data: &[u8]) -> u32 {
-    arraystore_core::shard::crc32c(data)
+#[pyo3(signature = (data, initial = 0))]
+pub(crate) fn crc32c(data: &[u8], initial: u32) -> u32 {
+    arraystore_core::shard::crc32c(initial, data)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::PackOptions;
+use super::{PackOptions, Target};
 use crate::error::{Error, Result};
 use crate::extent::Extents;
 
@@ -56,10 +56,6 @@ impl<'a> Plan<'a> {
             fingerprint: fingerprint(place, nbytes, options),
             shards: shards(place, options),
         })
-    }
-
-    pub(super) fn shard_path(&self, shard: usize) -> PathBuf {
-        self.options.directory.join(shard.to_string())
     }
 
     pub(super) fn journal_path(&self, shard: usize) -> PathBuf {
@@ -151,6 +147,10 @@ fn fingerprint(place: &[u64], nbytes: &[u64], options: &PackOptions<'_>) -> u64 
         options.sharding.file_nbytes(0),
         place.len() as u64,
     ];
+    if let Target::Span { offset, .. } = options.target {
+        hasher.update(b"span");
+        hasher.update(&offset.to_le_bytes());
+    }
     for column in [&layout, place, nbytes] {
         for value in column {
             hasher.update(&value.to_le_bytes());

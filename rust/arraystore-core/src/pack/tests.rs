@@ -1,6 +1,7 @@
 //! What packing promises, on small records from folders and archives.
 
 mod faults;
+mod span;
 
 use super::*;
 use crate::extent::{Encoding, Extent, FileExtents, SourceRef};
@@ -70,7 +71,9 @@ impl Fixture {
 
     fn options(&self) -> PackOptions<'static> {
         PackOptions {
-            directory: self.file("c"),
+            target: Target::Shards {
+                directory: self.file("c"),
+            },
             journal: self.file("journal"),
             total_nbytes: self.total_nbytes,
             sharding: sharding(),

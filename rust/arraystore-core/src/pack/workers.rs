@@ -13,7 +13,6 @@ use crate::error::{Error, Result};
 use crate::extent::Scratch;
 use crate::journal::{self, Journal, Outcomes};
 use crate::progress::Progress;
-use crate::shard::{partial, rename};
 
 /// So many records one after another that the operating system refuses are no longer the fault of each of them.
 const MAX_REFUSED_IN_A_ROW: usize = 100;
@@ -21,7 +20,7 @@ const MAX_REFUSED_IN_A_ROW: usize = 100;
 /// One shard while it is written.
 struct Writing {
     shard: usize,
-    /// Created by whoever writes first.
+    /// Opened by whoever writes first.
     file: Mutex<Option<Arc<File>>>,
     /// One for each segment.
     outcomes: Mutex<Vec<Option<Outcomes>>>,
@@ -92,7 +91,7 @@ pub(super) fn write(plan: &Plan<'_>, finished: &mut [Option<Outcomes>], progress
     match failure {
         None => Ok(()),
         Some(error) => {
-            workers.remove_unfinished();
+            workers.abandon_unfinished();
             Err(error)
         }
     }
@@ -183,17 +182,13 @@ impl Workers<'_> {
         let Some(first) = segment.records.clone().next() else {
             return Ok(());
         };
-        let place = self.plan.place[first].saturating_sub(self.start(writing.shard));
         if buffer.is_empty() {
             return Ok(());
         }
-        file.write_all_at(buffer, place)
-            .map_err(Error::io("write", &partial(&self.plan.shard_path(writing.shard))))
-    }
-
-    /// Where a shard begins in the array.
-    fn start(&self, shard: usize) -> u64 {
-        shard as u64 * self.plan.options.sharding.shard_nbytes()
+        let target = &self.plan.options.target;
+        let offset = target.offset(self.plan, writing.shard, self.plan.place[first]);
+        file.write_all_at(buffer, offset)
+            .map_err(Error::io("write", &target.written(writing.shard)))
     }
 
     fn file(&self, writing: &Writing) -> Result<Arc<File>> {
@@ -201,23 +196,17 @@ impl Workers<'_> {
         if let Some(file) = &*file {
             return Ok(Arc::clone(file));
         }
-        let path = partial(&self.plan.shard_path(writing.shard));
-        let created = Arc::new(File::create(&path).map_err(Error::io("create", &path))?);
-        *file = Some(Arc::clone(&created));
-        Ok(created)
+        let opened = Arc::new(self.plan.options.target.open(writing.shard)?);
+        *file = Some(Arc::clone(&opened));
+        Ok(opened)
     }
 
-    /// Footer, sync, journal, final name: in this order, so that a shard with its final name is whole and has its journal.
+    /// Bytes that last, journal, final name: in this order, so that a shard with its final name is whole and has its
+    /// journal, and so that what has a journal is whole.
     fn finish(&self, writing: &Writing) -> Result<()> {
         let plan = self.plan;
-        let path = plan.shard_path(writing.shard);
-        let temporary = partial(&path);
-        let file = self.file(writing)?;
-        plan.options
-            .sharding
-            .write_footer(&file, plan.used_nbytes(writing.shard))
-            .map_err(Error::io("write", &temporary))?;
-        file.sync_all().map_err(Error::io("sync", &temporary))?;
+        let target = &plan.options.target;
+        target.seal(plan, writing.shard, &*self.file(writing)?)?;
         let mut outcomes = Outcomes::default();
         for of_segment in lock(&writing.outcomes).drain(..) {
             outcomes.append(of_segment.ok_or_else(|| Error::Internal("a segment was not written".to_owned()))?);
@@ -228,18 +217,18 @@ impl Workers<'_> {
             outcomes,
         };
         journal::write(&plan.journal_path(writing.shard), &journal)?;
-        rename(&temporary, &path)?;
+        target.publish(writing.shard)?;
         // Closed now, not at the end: a store has hundreds of shards.
         *lock(&writing.file) = None;
         lock(&self.finished)[writing.shard] = Some(journal.outcomes);
         Ok(())
     }
 
-    /// Frees the disk, which may be full. What cannot be removed is overwritten by the next attempt.
-    fn remove_unfinished(&self) {
+    /// Frees the disk, which may be full.
+    fn abandon_unfinished(&self) {
         for writing in self.writing.iter().flatten() {
             if lock(&writing.file).is_some() {
-                let _ = std::fs::remove_file(partial(&self.plan.shard_path(writing.shard)));
+                self.plan.options.target.abandon(writing.shard);
             }
         }
     }
