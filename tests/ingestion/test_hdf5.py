@@ -166,7 +166,7 @@ def test_ingest_that_is_killed_is_finished_by_the_same_command(package, whole, t
 def test_ingest_that_is_killed_again_and_again_is_finished(package, whole, tmp_path):
     path = tmp_path / "s.h5"
     code = "import sys, arraystore; arraystore.ingest(sys.argv[1:-1], sys.argv[-1], shard_nbytes=65536)"
-    patience, limit_s = random.Random(5), 0.3
+    patience, limit_s = random.Random(5), 0.2
     for _ in range(60):
         process = subprocess.Popen([sys.executable, "-c", code, *map(str, package.sources()), str(path)])
         try:
