@@ -9,19 +9,25 @@ from arraystore import errors
 
 if TYPE_CHECKING:
     from arraystore._core import __version__
+    from arraystore.ingestion.append import append
+    from arraystore.ingestion.export import export
+    from arraystore.ingestion.merge import merge
     from arraystore.ingestion.run import ingest
     from arraystore.reader.store import Store, open
     from arraystore.reader.view import View
     from arraystore.virtual.verify import verify
 
-__all__ = ["Store", "View", "__version__", "errors", "ingest", "open", "verify"]
+__all__ = ["Store", "View", "__version__", "append", "errors", "export", "ingest", "merge", "open", "verify"]
 
 # Loaded at first use (PEP 562), so that `import arraystore` costs a worker or a command line next to nothing.
 _HOMES = {
     "Store": "arraystore.reader.store",
     "View": "arraystore.reader.view",
     "__version__": "arraystore._core",
+    "append": "arraystore.ingestion.append",
+    "export": "arraystore.ingestion.export",
     "ingest": "arraystore.ingestion.run",
+    "merge": "arraystore.ingestion.merge",
     "open": "arraystore.reader.store",
     "verify": "arraystore.virtual.verify",
 }

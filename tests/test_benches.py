@@ -43,6 +43,10 @@ def test_the_bench_of_hdf5_runs(tmp_path):
     )
 
 
+def test_the_bench_of_growth_runs(tmp_path):
+    assert "append of the second half" in run("growth.py", "--images", "60", "--folder", str(tmp_path))
+
+
 def test_the_comparison_runs(tmp_path):
     for guest in ("cv2", "matplotlib", "simplejpeg"):
         pytest.importorskip(guest, reason="an extra of the benches")

@@ -12,7 +12,9 @@ import arraystore
 
 __all__ = ["main"]
 
-_COMMANDS = ("ingest", "info", "get", "verify", "demo")
+_COMMANDS = ("ingest", "append", "merge", "export", "info", "get", "verify", "demo")
+# What an interruption leaves is finished by the same command.
+_TAKEN_UP_AGAIN = ("ingest", "append", "merge", "export")
 
 _DESCRIPTION = "An array store for millions of small scientific JPEGs: lossless Zarr v3, read as random crops."
 _EXAMPLES = """\
@@ -60,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("arraystore: error: out of memory", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        advice = "; run the same command again to finish" if parsed.command == "ingest" else ""
+        advice = "; run the same command again to finish" if parsed.command in _TAKEN_UP_AGAIN else ""
         print(f"\narraystore: interrupted{advice}", file=sys.stderr)
         return 130
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,12 +55,15 @@ class ArrayForm:
         Number of elements.
     shard_length, chunk_length : int
         Elements in a shard and in an inner chunk; the first is a multiple of the second.
+    ends : tuple of int, default empty
+        Where the parts end that the array has grown by, if it has: each began at the border of two shards.
     """
 
     dtype: str
     length: int
     shard_length: int
     chunk_length: int
+    ends: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.length < 0 or self.chunk_length < 1 or self.shard_length < 1 or self.shard_length % self.chunk_length:
@@ -70,6 +73,12 @@ class ArrayForm:
             )
         if self.shard_count > _MAX_SHARDS:
             raise FormatError(f"{self.length} elements in {self.shard_count} shards: expected at most {_MAX_SHARDS}")
+        last_shards = [(end - 1) // self.shard_length for end in self.ends if end > 0]
+        is_ascending = len(last_shards) == len(self.ends) and last_shards == sorted(set(last_shards))
+        if self.ends and (self.ends[-1] != self.length or not is_ascending):
+            raise FormatError(
+                f"segments {list(self.ends)} of {self.length} elements: expected each in shards of its own"
+            )
 
     @classmethod
     def data(cls, total_nbytes: int, shard_nbytes: int) -> ArrayForm:
@@ -111,8 +120,10 @@ class ArrayForm:
         return [f"{CHUNKS}/{shard}" for shard in range(self.shard_count)]
 
     def chunk_count(self, shard: int) -> int:
-        """Return how many inner chunks a shard holds; the last shard may hold fewer than the others."""
-        length = min(self.shard_length, self.length - shard * self.shard_length)
+        """Return how many inner chunks a shard holds; the last shard of the array, or of a segment, may hold fewer."""
+        start = shard * self.shard_length
+        end = next((end for end in self.ends if end > start), self.length)
+        length = min(self.shard_length, end - start)
         return -(-length // self.chunk_length)
 
     def document(self) -> dict[str, Any]:
@@ -162,7 +173,7 @@ def group_document(attributes: Mapping[str, Any] | None = None) -> dict[str, Any
     return {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes or {})}
 
 
-def form_of(path: str, document: object, *, dtype: str, length: int | None) -> ArrayForm:
+def form_of(path: str, document: object, *, dtype: str, length: int | None, ends: tuple[int, ...] = ()) -> ArrayForm:
     """Check that an array is as format 1 has it.
 
     Parameters
@@ -175,6 +186,8 @@ def form_of(path: str, document: object, *, dtype: str, length: int | None) -> A
         Expected type.
     length : int or None
         Expected number of elements; None for a `data` array, whose length and shards are its own.
+    ends : tuple of int, default empty
+        Where its segments end, if it has grown.
 
     Returns
     -------
@@ -189,6 +202,7 @@ def form_of(path: str, document: object, *, dtype: str, length: int | None) -> A
         raise FormatError(f"array {path}: expected a zarr.json document, found {document!r}")
     if length is None:
         form = ArrayForm.data(_only_integer(path, document, "shape"), _only_integer(path, document, "chunk_grid"))
+        form = replace(form, ends=ends)
     else:
         form = ArrayForm.index(dtype, length)
     expected = form.document()

@@ -139,14 +139,21 @@ class ShardFiles:
         Directory of the shards.
     chunk_nbytes : int
         Bytes of payload in an inner chunk.
+    first_shard : int, default 0
+        Shards before it are there already, and are left alone.
     """
 
     directory: Path
     chunk_nbytes: int
+    first_shard: int = 0
 
     def options(self) -> dict[str, Any]:
         """Return the arguments of `_core.pack` that say so."""
-        return {"directory": str(self.directory), "chunk_nbytes": self.chunk_nbytes}
+        return {
+            "directory": str(self.directory),
+            "chunk_nbytes": self.chunk_nbytes,
+            "first_shard": self.first_shard,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,3 +246,22 @@ class StoreWriter(Protocol):
         spec : StoreSpec
             Its description; `checksums` are added here.
         """
+
+
+class GrowingStore(StoreWriter, Protocol):
+    """A finished store to which records are added: a `StoreWriter` of its next state.
+
+    The `data` of its fields grow; index arrays, keys and columns are written whole and new. Nothing that the present
+    state consists of is changed until `commit`, and it can be read after it.
+    """
+
+    @property
+    def base(self) -> Layout:
+        """The present state."""
+
+    @property
+    def existing(self) -> Mapping[str, DataForm]:
+        """The `data` array of each field as it is; what is added begins at its next border of two shards."""
+
+    def remove_older(self) -> None:
+        """Remove the states before the last one, once the new one is committed."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from arraystore.format.base import Layout, StoreWriter
+from arraystore.errors import FormatError
+from arraystore.format.base import GrowingStore, Layout, StoreWriter
 from arraystore.format.hdf5 import SUFFIXES, is_hdf5, is_hdf5_store, open_hdf5
 from arraystore.format.hdf5_writer import Hdf5Writer
-from arraystore.format.zarr import is_zarr, open_zarr
+from arraystore.format.zarr import ZarrLayout, is_zarr, open_zarr
+from arraystore.format.zarr_growth import ZarrGrowth
 from arraystore.format.zarr_writer import ZarrWriter
+
+_ZARR_SUFFIX = ".zarr"
 
 
 def open_layout(path: str | os.PathLike[str]) -> Layout:
@@ -73,6 +77,48 @@ def open_writer(path: str | os.PathLike[str]) -> StoreWriter:
     StoreWriter
     """
     return Hdf5Writer(path) if _is_named_hdf5(path) else ZarrWriter(path)
+
+
+def open_growing(path: str | os.PathLike[str]) -> GrowingStore:
+    """Return what adds records to a finished store; nothing is written yet.
+
+    Parameters
+    ----------
+    path : path-like
+        The store.
+
+    Returns
+    -------
+    GrowingStore
+
+    Raises
+    ------
+    FileNotFoundError, UnfinishedStoreError, FormatError
+        As `open_layout`; also FormatError if the container is one that does not grow.
+    """
+    layout = open_layout(path)
+    if not isinstance(layout, ZarrLayout):
+        raise FormatError(
+            f"{layout.path}: only a store in Zarr can be appended to: make a store of the new images and merge the "
+            "two, or export this one to Zarr",
+            "cannot-grow",
+        )
+    return ZarrGrowth(layout)
+
+
+def names_store(path: str | os.PathLike[str]) -> bool:
+    """Tell whether something that is to be made is called as a store is.
+
+    Parameters
+    ----------
+    path : path-like
+        Where it is to be.
+
+    Returns
+    -------
+    bool
+    """
+    return Path(path).suffix.lower() in (_ZARR_SUFFIX, *SUFFIXES)
 
 
 def _should_be_hdf5(path: str | os.PathLike[str]) -> bool:

@@ -75,6 +75,34 @@ def place_records(nbytes: npt.ArrayLike, *, shard_nbytes: int = DEFAULT_SHARD_NB
     return Placement(place, total_nbytes, shard_nbytes)
 
 
+def place_behind(total_nbytes: int, nbytes: npt.ArrayLike, *, shard_nbytes: int) -> Placement:
+    """Place records behind those that an array has already, from the next border of two shards on.
+
+    Parameters
+    ----------
+    total_nbytes : int
+        Length of the array.
+    nbytes : array_like of int, shape (k,)
+        Sizes in bytes, in physical order; each fits in a shard.
+    shard_nbytes : int
+        Payload of its shards.
+
+    Returns
+    -------
+    Placement
+
+    Examples
+    --------
+    >>> place_behind(70_000, [40_000, 30_000], shard_nbytes=65_536).place.tolist()
+    [131072, 196608]
+    """
+    added = place_records(nbytes, shard_nbytes=shard_nbytes)
+    if added.total_nbytes == 0:
+        return Placement(np.full_like(added.place, total_nbytes), total_nbytes, shard_nbytes)
+    start = -(-total_nbytes // shard_nbytes) * shard_nbytes
+    return Placement(added.place + np.uint64(start), start + added.total_nbytes, shard_nbytes)
+
+
 def _fitting_shard_nbytes(sizes: npt.NDArray[np.uint64], wanted: int) -> int:
     largest = int(sizes.max()) if len(sizes) else 0
     chunk_count = -(-max(wanted, largest, 1) // CHUNK_NBYTES)

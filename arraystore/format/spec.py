@@ -81,6 +81,11 @@ class StoreSpec:
         CRC-32C of every file but the root `zarr.json` and the shards of `data`, by path in the store.
     created_by : str
         Name and version of the writer.
+    generation : int, default 0
+        How often the store has grown.
+    segments : mapping of str to sequence of int
+        For each field of a store that has grown, where in its `data` array the bytes of each generation that added some
+        end, ascending; the last is the length of the array. The next begins at the next border of two shards.
     """
 
     n: int
@@ -93,6 +98,8 @@ class StoreSpec:
     counts: Mapping[str, Any] = field(default_factory=dict)
     checksums: Mapping[str, int] = field(default_factory=dict)
     created_by: str = "arraystore"
+    generation: int = 0
+    segments: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not _is_count(self.n, 2**32 - 1):
@@ -109,6 +116,13 @@ class StoreSpec:
             parts: object = splits
             if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
                 raise FormatError(f"splits: {name}: expected a list of names, found {splits!r}")
+        if not _is_count(self.generation, 2**32 - 1):
+            raise FormatError(f"generation {self.generation!r}: expected a number from 0 on")
+        _require(self.segments, Mapping, "segments")
+        for name, ends in self.segments.items():
+            found: object = ends
+            if not isinstance(found, list | tuple) or not all(_is_count(end, 2**62) for end in found):
+                raise FormatError(f"segments: {name}: expected a list of lengths, found {ends!r}")
         for path, checksum in self.checksums.items():
             if not _is_count(checksum, 2**32 - 1):
                 raise FormatError(f"checksum of {path}: {checksum!r} is not a CRC-32C")
@@ -121,6 +135,7 @@ class StoreSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Return the attribute, of plain JSON types in a fixed order."""
+        grown = {"generation": self.generation, "segments": {name: list(ends) for name, ends in self.segments.items()}}
         return {
             "format_version": FORMAT_VERSION,
             "n": self.n,
@@ -133,6 +148,7 @@ class StoreSpec:
             "counts": dict(self.counts),
             "checksums": dict(self.checksums),
             "created_by": self.created_by,
+            **(grown if self.generation else {}),
         }
 
     @classmethod
@@ -168,6 +184,8 @@ class StoreSpec:
                 counts=document["counts"],
                 checksums=document["checksums"],
                 created_by=str(document["created_by"]),
+                generation=document.get("generation", 0),
+                segments=document.get("segments", {}),
             )
         except KeyError as error:
             raise FormatError(f"attribute 'arraystore' lacks {error.args[0]!r}") from error

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DOCUMENT = "zarr.json"
 WORK_DIRECTORY = ".ingest"
+# Directory of the index arrays, keys and columns of a store that has grown, one for each time.
+GENERATIONS = "generation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,29 @@ class ZarrLayout:
         FormatError
             If the store lacks the array, or it is not as format 1 has it.
         """
-        expected = dict(self._expected_dtypes())
-        if array_path not in expected or array_path not in self.documents:
-            raise FormatError(f"{self.path}: the store has no array {array_path}")
+        expected, node = dict(self._expected_dtypes()), self.node(array_path)
+        if array_path not in expected or node not in self.documents:
+            raise FormatError(f"{self.path}: the store has no array {node}")
         length = None if array_path.endswith("/data") else self.spec.n
-        return form_of(array_path, self.documents[array_path], dtype=expected[array_path], length=length)
+        ends = tuple(self.spec.segments.get(array_path.removesuffix("/data"), ())) if length is None else ()
+        return form_of(node, self.documents[node], dtype=expected[array_path], length=length, ends=ends)
+
+    def node(self, path: str) -> str:
+        """Return where an array or a group lies: all but the `data` of fields is in the directory of its generation.
+
+        Parameters
+        ----------
+        path : str
+            Such as `image/offset`; its place in a store that has not grown.
+
+        Returns
+        -------
+        str
+            Path in the store.
+        """
+        group, _, array = path.partition("/")
+        stays = array == "data" and group != KEY
+        return path if stays else generation_prefix(self.spec.generation) + path
 
     def pieces(self, array_path: str) -> Pieces:
         """Return where the bytes of an array lie, for the core.
@@ -86,7 +106,7 @@ class ZarrLayout:
             As `form`.
         """
         form = self.form(array_path)
-        root = str(self.path / array_path)
+        root = str(self.path / self.node(array_path))
         return [(f"{root}/{name}", 0) for name in form.shard_names()], form.shard_nbytes, form.total_nbytes
 
     def files(self) -> dict[str, int]:
@@ -138,8 +158,9 @@ class ZarrLayout:
         """
         from arraystore.format.zarr_columns import read_column
 
-        self._check_files(f"{COLUMNS}/{name}/")
-        return read_column(self.path / COLUMNS, name, n=self.spec.n)
+        columns = self.node(COLUMNS)
+        self._check_files(f"{columns}/{name}/")
+        return read_column(self.path / columns, name, n=self.spec.n)
 
     def _check_files(self, prefix: str) -> None:
         from arraystore import _core
@@ -161,7 +182,7 @@ class ZarrLayout:
     @property
     def column_names(self) -> tuple[str, ...]:
         """Names of the columns in their order, without the key."""
-        document = self.documents.get(COLUMNS)
+        document = self.documents.get(self.node(COLUMNS))
         try:
             names = document["attributes"]["column-order"]  # type: ignore[index]
         except (KeyError, TypeError) as error:
@@ -214,6 +235,17 @@ def open_zarr(path: str | os.PathLike[str]) -> ZarrLayout:
     if not isinstance(documents, Mapping):
         raise FormatError(f"{root}: {DOCUMENT} lacks consolidated_metadata")
     return ZarrLayout(root, spec, documents)
+
+
+def generation_prefix(generation: int) -> str:
+    """Return what the paths of index arrays, keys and columns begin with.
+
+    Examples
+    --------
+    >>> generation_prefix(0), generation_prefix(2)
+    ('', 'generation/2/')
+    """
+    return f"{GENERATIONS}/{generation}/" if generation else ""
 
 
 def is_zarr(path: Path) -> bool:

@@ -38,6 +38,8 @@ class ZarrWriter:
         # Of the files that this writer has written and synced, by path in the store.
         self._checksums: dict[str, int] = {}
         self._data: Mapping[str, DataForm] = {}
+        # Where index arrays, keys and columns go.
+        self._index = ""
 
     def is_finished(self) -> bool:
         """Tell whether a store stands here that was committed."""
@@ -119,9 +121,9 @@ class ZarrWriter:
         """
         if group not in self._data:
             # Arrays without bytes of records: `begin` has written the documents of all other groups.
-            write_document(self.path / group, group_document())
+            write_document(self.path / self._index / group, group_document())
         for name, values in arrays.items():
-            directory = self.path / group / name
+            directory = self.path / self._index / group / name
             form = ArrayForm.index(values.dtype.name, len(values))
             write_document(directory, form.document())
             written = _core.write_sharded(
@@ -130,7 +132,8 @@ class ZarrWriter:
                 shard_nbytes=form.shard_nbytes,
                 chunk_nbytes=form.chunk_nbytes,
             )
-            self._checksums |= {f"{group}/{name}/{CHUNKS}/{shard}": checksum for shard, checksum in written}
+            place = f"{self._index}{group}/{name}/{CHUNKS}"
+            self._checksums |= {f"{place}/{shard}": checksum for shard, checksum in written}
 
     def commit(self, spec: StoreSpec, *, sync: bool = True) -> None:
         """Make a store of the directory: write its root document, the last step of an ingest.
@@ -143,8 +146,8 @@ class ZarrWriter:
             Whether all other files are synced to disk first.
         """
         # The bytes of the records have checksums of their own, one for each record.
-        data = tuple(f"{name}/data/{CHUNKS}/" for name in (*(field.name for field in spec.fields), KEY))
-        files = store_files(self.path)
+        data = (*(f"{field.name}/data/{CHUNKS}/" for field in spec.fields), f"{self._index}{KEY}/data/{CHUNKS}/")
+        files = self._files(spec)
         # The core syncs what it writes.
         synced = {name for name in files if name in self._checksums or name.startswith(data)}
         rest = {name: _core.file_crc32c(str(self.path / name)) for name in files if name not in synced}
@@ -162,7 +165,11 @@ class ZarrWriter:
                 "metadata": _node_documents(self.path, files),
             },
         }
-        write_durably(self.path / DOCUMENT, _serialised(root))
+        write_durably(self.path / DOCUMENT, serialised(root))
+
+    def _files(self, spec: StoreSpec) -> list[str]:  # noqa: ARG002 (of a store that grows)
+        """Return the files that the root document is to speak of."""
+        return store_files(self.path)
 
     def _sync(self, files: Collection[str], synced: Collection[str]) -> None:
         directories = {parent for name in files for parent in Path(name).parents}
@@ -181,10 +188,11 @@ def write_document(directory: Path, document: Mapping[str, Any]) -> None:
         Its content.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / DOCUMENT).write_bytes(_serialised(document))
+    (directory / DOCUMENT).write_bytes(serialised(document))
 
 
-def _serialised(document: Mapping[str, Any]) -> bytes:
+def serialised(document: Mapping[str, Any]) -> bytes:
+    """Return the content of a `zarr.json`."""
     return json.dumps(document, indent=1, allow_nan=False).encode()
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,9 @@ class FieldContent:
         The number of the record in the store that each belongs to; records that occur in none have no bytes.
     check : {"none", "header", "pixels"}
         How far each is looked at.
+    known : mapping of str to ndarray
+        What is known already of the first records of the store, or of all, by the name of the array of the field. What
+        packing finds out takes its place; with `check` "none" that is nothing but place, size and checksum.
     """
 
     spec: FieldSpec
@@ -41,6 +44,7 @@ class FieldContent:
     nbytes: npt.NDArray[np.uint32]
     record: npt.NDArray[np.int64]
     check: Check = "none"
+    known: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
 
 class LazyColumns(Mapping[str, WritableColumn]):

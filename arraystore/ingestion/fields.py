@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from arraystore.errors import InvalidRequestError
 from arraystore.format.arrays import RAGGED_DTYPES, field_dtypes
 from arraystore.format.base import KEY, DataForm, Frame, StoreWriter
 from arraystore.format.columns import CategoricalColumn, WritableColumn
-from arraystore.format.layout import Placement, place_records
+from arraystore.format.layout import Placement, place_behind, place_records
 from arraystore.format.spec import FieldKind, FieldSpec, Status
 from arraystore.ingestion.content import Content, FieldContent
 from arraystore.ingestion.progress import Advance, Progress
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from arraystore._core import PackResult, Strings
 
 _UNITS = {"jpeg": "images", "text": "texts", "place": "images"}
+# What only a look at the bytes finds out.
+_JUDGED = ("height", "width", "status")
 _PHASES = {"image": "images", KEY: "keys"}
 
 
@@ -41,12 +44,15 @@ class Packing:
         Threads that pack.
     shard_nbytes : int
         Wanted size of a shard.
+    existing : mapping of str to DataForm
+        The `data` arrays that are there already and grow, by their fields.
     """
 
     writer: StoreWriter
     fingerprint: int
     threads: int
     shard_nbytes: int
+    existing: Mapping[str, DataForm] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +65,13 @@ class Written:
         Sizes, checksums and status of the records of each field, by its name, in the order of its content.
     splits : mapping of str to int
         Records of each split; empty if there are none.
+    numbers : mapping of str to mapping of str to ndarray, shape (n,)
+        `nbytes` of all records of each field by its name, and `status` if it has one.
     """
 
     results: Mapping[str, PackResult]
     splits: Mapping[str, int]
+    numbers: Mapping[str, Mapping[str, npt.NDArray[Any]]]
 
 
 def write_content(packing: Packing, content: Content, shown: Progress) -> Written:
@@ -86,21 +95,35 @@ def write_content(packing: Packing, content: Content, shown: Progress) -> Writte
 
     writer = packing.writer
     key_nbytes = np.diff(column(content.keys.offsets, np.uint64)).astype(RAGGED_DTYPES["nbytes"])
-    sizes = {**{each.spec.name: each.nbytes for each in content.fields}, KEY: key_nbytes}
-    placements = {name: place_records(nbytes, shard_nbytes=packing.shard_nbytes) for name, nbytes in sizes.items()}
+    placements = {each.spec.name: _place(packing, each) for each in content.fields}
+    placements[KEY] = place_records(key_nbytes, shard_nbytes=packing.shard_nbytes)
     splits = _begin(writer, content, placements, shown)
     fields = {each.spec.name: each for each in content.fields}
     keys_file = writer.work_directory / "keys.bin"
     fields[KEY] = strings_content(FieldSpec(KEY, "text"), content.keys, np.arange(content.n), spill=keys_file)
-    results = {}
+    results, numbers = {}, {}
     for name, each in fields.items():
         unit = "keys" if name == KEY else _UNITS[each.spec.kind]
         with shown.phase(_PHASES.get(name, name), total=len(each.record), unit=unit) as advance:
             results[name] = _pack(packing, each, placements[name], advance)
-        _write_field_index(writer, each, placements[name], results[name], content.n)
+        numbers[name] = _write_field_index(writer, each, placements[name], results[name], content.n)
     hashes, rows, _ = _core.index_keys(content.keys)
     writer.write_index(KEY, {"hash": column(hashes, np.uint64), "row": column(rows, np.uint32)})
-    return Written(results, splits)
+    return Written(results, splits, numbers)
+
+
+def _place(packing: Packing, content: FieldContent) -> Placement:
+    existing = packing.existing.get(content.spec.name)
+    if existing is None:
+        return place_records(content.nbytes, shard_nbytes=packing.shard_nbytes)
+    largest = int(content.nbytes.argmax()) if len(content.nbytes) else 0
+    if len(content.nbytes) and content.nbytes[largest] > existing.shard_nbytes:
+        raise InvalidRequestError(
+            f"{content.extents.name(largest)}: {content.nbytes[largest]:,} bytes do not fit into the shards of this "
+            f"store, of {existing.shard_nbytes:,} bytes each: export it with larger shards, and append to that",
+            "too-large",
+        )
+    return place_behind(existing.total_nbytes, content.nbytes, shard_nbytes=existing.shard_nbytes)
 
 
 def _begin(
@@ -152,17 +175,22 @@ def _pack(packing: Packing, content: FieldContent, placement: Placement, advance
 
 def _write_field_index(
     writer: StoreWriter, content: FieldContent, placement: Placement, result: PackResult, n: int
-) -> None:
-    """Write the arrays of a field beside `data`."""
+) -> dict[str, npt.NDArray[Any]]:
+    """Write the arrays of a field beside `data`; return those that are counted."""
     arrays: dict[str, npt.NDArray[Any]] = {}
     for name, dtype in field_dtypes(content.spec.kind).items():
         if name == "data":
             continue
         missing = Status.MISSING if name == "status" else 0
         arrays[name] = np.full(n, missing, np.dtype(dtype))
+        known = content.known.get(name, arrays[name][:0])
+        arrays[name][: len(known)] = known
+        if content.check == "none" and name in _JUDGED:
+            continue
         packed = placement.place if name == "offset" else column(getattr(result, name), np.dtype(dtype).type)
         arrays[name][content.record] = packed
     writer.write_index(content.spec.name, arrays)
+    return {name: arrays[name] for name in ("nbytes", "status") if name in arrays}
 
 
 def strings_content(spec: FieldSpec, texts: Strings, record: npt.NDArray[np.int64], *, spill: Path) -> FieldContent:

@@ -118,12 +118,12 @@ def ingest(
         After an error before anything is packed, nothing is left behind.
     """
     start = time.perf_counter()
-    _check_choice("check", check, get_args(Check))
-    _check_choice("rows", rows, get_args(Rows))
+    check_choice("check", check, get_args(Check))
+    check_choice("rows", rows, get_args(Rows))
     threads = thread_count(workers, name="workers")
     paths = [Path(source)] if isinstance(source, str | os.PathLike) else [Path(each) for each in source]
     writer = open_writer(store)
-    _check_outside(writer.path, paths)
+    check_outside(writer.path, paths)
     shown = make_progress(progress)
     found = find_package(paths, package=package, metadata=as_paths(metadata), key=key, with_indirect=True, shown=shown)
     options = {"package": found.images.package, "rows": rows, "check": check, "shard_nbytes": shard_nbytes}
@@ -229,12 +229,14 @@ def _report(store: Path, found: Package, *, state: str, seconds: float) -> Inges
     )
 
 
-def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+def check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse a value that an option does not have."""
     if value not in choices:
         raise InvalidRequestError(f"{option} {value!r}: expected one of {', '.join(choices)}")
 
 
-def _check_outside(store: Path, sources: Sequence[Path]) -> None:
+def check_outside(store: Path, sources: Sequence[Path]) -> None:
+    """Refuse a store that lies inside of its source."""
     for source in sources:
         if store.is_relative_to(source.absolute()):
             raise SourceError(f"{store} lies inside of the source {source}: choose a place outside", "store-in-source")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from arraystore.errors import InvalidRequestError, SourceChangedError, SourceError
-from arraystore.format.base import LOCK, StoreWriter
+from arraystore.format.base import LOCK, GrowingStore, StoreWriter
 from arraystore.format.containers import open_layout
 from arraystore.format.durable import write_durably
 from arraystore.format.spec import FORMAT_VERSION
@@ -113,6 +113,55 @@ def work_on(writer: StoreWriter, job: Job, *, overwrite: bool) -> Iterator[State
             if isinstance(error, OSError) and error.errno in _FULL:
                 raise _disk_is_full(error, writer.path) from error
             raise
+
+
+@contextmanager
+def grow(growing: GrowingStore, job: Job) -> Iterator[State]:
+    """Make a finished store ready to be added to, and keep others from adding to it meanwhile.
+
+    An append that was interrupted goes on if it is the same; else what it has left is removed, as it is if the work
+    fails before it has packed anything. What the store holds is never touched.
+
+    Parameters
+    ----------
+    growing : GrowingStore
+        The store.
+    job : Job
+        What is to be added.
+
+    Yields
+    ------
+    {"new", "resumed"}
+
+    Raises
+    ------
+    SourceError
+        If another process is adding to it, or has just done so.
+    """
+    with _locked(growing):
+        if growing.is_finished():
+            raise SourceError(f"{growing.path}: another append has just been finished; run this one again", "locked")
+        asked = job.to_json() | {"generation": growing.base.spec.generation + 1}
+        state: State = "resumed" if _read_plan(growing) == asked else "new"
+        if state == "new":
+            _clear(growing)
+            write_durably(growing.work_directory / _PLAN, json.dumps(asked, indent=1).encode())
+        try:
+            yield state
+        except BaseException as error:
+            with suppress(OSError):
+                _leave_nothing(growing, with_directory=False)
+            if isinstance(error, OSError) and error.errno in _FULL:
+                raise _disk_is_full(error, growing.path) from error
+            raise
+
+
+def tidy_up(growing: GrowingStore) -> None:
+    """Remove what an append has left that was killed after it had committed; if somebody is at the store, it stays."""
+    if growing.work_directory.exists():
+        with suppress(SourceError, OSError), _locked(growing):
+            growing.remove_older()
+            remove_workdir(growing)
 
 
 def _disk_is_full(error: OSError, store: Path) -> OSError:
@@ -270,6 +319,6 @@ def _take_lock(writer: StoreWriter) -> int | None:
         pass
     except BlockingIOError:
         os.close(descriptor)
-        raise SourceError(f"{writer.path}: another ingest into this store is running", "locked") from None
+        raise SourceError(f"{writer.path}: another process is writing this store", "locked") from None
     os.close(descriptor)
     return None

@@ -48,6 +48,11 @@ class RecordTable:
         return isinstance(key, str) and bool(self.find([key])[0] >= 0)
 
     @property
+    def selected_rows(self) -> Rows | None:
+        """Rows of the store, in their order; None for all of them."""
+        return self._store_rows
+
+    @property
     def keys(self) -> KeySequence:
         """Keys of all records in row order: a lazy sequence of str."""
         return KeySequence(self)

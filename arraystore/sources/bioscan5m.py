@@ -61,8 +61,8 @@ BOX_COLUMNS: tuple[TableColumn, ...] = tuple(
 )
 
 # Characters of the MD5 of the processid that name the chunk directory; the other splits have none.
-_CHUNK_LENGTHS: Mapping[str, int] = {"pretrain": 2, "train": 1, "other_heldout": 1}
-_CHUNK = re.compile(r"[0-9a-f]{1,2}\Z")
+CHUNK_LENGTHS: Mapping[str, int] = {"pretrain": 2, "train": 1, "other_heldout": 1}
+CHUNK = re.compile(r"[0-9a-f]{1,2}\Z")
 _PROCESSID = re.compile(r"[A-Z]+[0-9]+-[0-9]{2}\Z")
 _TABLES = (
     Path("metadata/csv/BIOSCAN_5M_Insect_Dataset_metadata.csv"),
@@ -101,7 +101,7 @@ def place_of(directory: str) -> Place:
     Place(package='cropped_256', split='train', chunk='0')
     """
     parts = directory.split("/")
-    chunk = parts.pop() if len(parts) > 1 and parts[-2] in _CHUNK_LENGTHS and _CHUNK.match(parts[-1]) else None
+    chunk = parts.pop() if len(parts) > 1 and parts[-2] in CHUNK_LENGTHS and CHUNK.match(parts[-1]) else None
     split = parts.pop() if parts[-1] in SPLITS else None
     # The last one counts: the names in front of it are the user's, who may have called a disk `cropped`.
     package = next((PACKAGE_SPELLINGS[part] for part in reversed(parts) if part in PACKAGE_SPELLINGS), None)
@@ -116,7 +116,7 @@ def expected_chunk(processid: str, split: str) -> str | None:
     >>> expected_chunk("AACTA1040-20", "pretrain")
     '00'
     """
-    length = _CHUNK_LENGTHS.get(split)
+    length = CHUNK_LENGTHS.get(split)
     digest = hashlib.md5(processid.encode(), usedforsecurity=False).hexdigest()
     return None if length is None else digest[:length]
 

@@ -214,7 +214,7 @@ def test_second_ingest_into_the_same_store_is_refused(package, tmp_path):
     job = workdir.Job(("a",), 1, None, {})
     with workdir.work_on(ZarrWriter(path), job, overwrite=False) as state:
         assert state == "new"
-        with pytest.raises(SourceError, match="another ingest"):
+        with pytest.raises(SourceError, match="another process"):
             arraystore.ingest(package.sources(), path, overwrite=True)
 
 

@@ -88,7 +88,7 @@ def test_lock_that_was_removed_while_it_was_taken_is_none(package, tmp_path, mon
 
     def with_a_third(*arguments, **options):
         monkeypatch.setattr(package_module, "build_columns", build)
-        with pytest.raises(SourceError, match="another ingest into this store is running"):
+        with pytest.raises(SourceError, match="another process is writing this store"):
             arraystore.ingest(package.sources(), path)
         return build(*arguments, **options)
 

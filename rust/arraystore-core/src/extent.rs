@@ -132,6 +132,17 @@ pub trait Extents: Send + Sync {
         false
     }
 
+    /// Fills `out` with the bytes of record `index`, compared with their checksum; `None` if this is no table of a store.
+    ///
+    /// What a store holds is as it was written, or an error: nothing of it is excused as what a source may be like.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`crate::field::Field::fetch`].
+    fn copy(&self, _index: u64, _out: &mut [u8], _scratch: &mut Scratch) -> Option<Result<()>> {
+        None
+    }
+
     /// What to call record `index` in a message.
     fn name(&self, index: u64) -> String {
         self.extent(index)

@@ -190,7 +190,16 @@ impl Field {
             let decoded = decoder.decode_region(jpeg, RGBX_CHANNELS, choice);
             let (region, cut, flip) = decoded.map_err(|failure| self.failed(row, failure))?;
             let mut writer = RowWriter::new(target, crops.axes, crops.size);
-            resize.write(region, cut, flip, &mut writer);
+            if cut.size == crops.size {
+                region
+                    .rows(cut)
+                    .enumerate()
+                    .for_each(|(y, pixels)| writer.write(y, pixels, flip));
+            } else {
+                resize.resize(region, cut, crops.size, flip, |y, pixels| {
+                    writer.write(y, pixels, false);
+                });
+            }
             Ok(Crop { cut, flip })
         })
     }

@@ -72,6 +72,8 @@ pub struct PackOptions<'a> {
     pub journal: PathBuf,
     /// Length of the array.
     pub total_nbytes: u64,
+    /// Shards before this one are there already and are left alone; no record lies in them.
+    pub first_shard: u64,
     /// How the array is cut.
     pub sharding: Sharding,
     /// A number that differs between plans; places and lengths are mixed into it.
@@ -110,8 +112,9 @@ pub fn pack(
     progress: &Progress,
 ) -> Result<Packed> {
     let plan = Plan::new(extents, place, nbytes, options)?;
-    if plan.shards.is_empty() {
-        // No bytes at all, so no record has any.
+    let first_shard = usize::try_from(options.first_shard).unwrap_or(usize::MAX);
+    if plan.shards.len() <= first_shard {
+        // No bytes to write, so no record has any.
         let mut outcomes = Outcomes::default();
         for _ in place {
             outcomes.push_status(Status::Empty);
@@ -125,7 +128,9 @@ pub fn pack(
     options.target.prepare(&plan)?;
     std::fs::create_dir_all(&options.journal).map_err(Error::io("create", &options.journal))?;
     let mut finished = Vec::new();
-    for shard in 0..plan.shards.len() {
+    // Those that are left alone count as finished, with no records.
+    finished.resize_with(first_shard, || Some(Outcomes::default()));
+    for shard in first_shard..plan.shards.len() {
         let kept = kept(&plan, shard)?;
         if let Some(outcomes) = &kept {
             let nbytes = outcomes.nbytes.iter().map(|&nbytes| u64::from(nbytes)).sum();
@@ -133,12 +138,12 @@ pub fn pack(
         }
         finished.push(kept);
     }
-    let shards_kept = finished.iter().flatten().count() as u64;
+    let shards_kept = (finished.iter().flatten().count() - first_shard) as u64;
     let missing = finished.iter().enumerate().filter(|(_, kept)| kept.is_none());
     options.target.clear(&plan, missing.map(|(shard, _)| shard))?;
     workers::write(&plan, &mut finished, progress)?;
     let mut packed = Packed {
-        shards_written: finished.len() as u64 - shards_kept,
+        shards_written: (finished.len() - first_shard) as u64 - shards_kept,
         shards_kept,
         ..Packed::default()
     };

@@ -5,7 +5,6 @@
 //! cells that the caller names are missing; `NA` and `None` are names of places and people.
 
 mod builder;
-mod codes;
 pub mod json;
 
 use std::collections::HashMap;
@@ -20,7 +19,6 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::strings::Strings;
 use builder::{Bad, Builder};
-pub use codes::Codes;
 
 /// A longer line is taken for a quote that was never closed.
 const MAX_LINE_NBYTES: u64 = 64 << 20;
@@ -90,7 +88,7 @@ pub enum Column {
     /// See [`Kind::Category`]; the categories are sorted by code point.
     Categories {
         /// One for each row.
-        codes: Codes,
+        codes: Vec<i32>,
         /// The text of each code.
         categories: Vec<String>,
     },

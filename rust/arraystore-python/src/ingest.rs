@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arraystore_core::container::Found;
 use arraystore_core::extent::{self, FileExtents};
 use arraystore_core::members::{self, Selection};
+use arraystore_core::selected::{self, Chained, FieldRows, Taken};
 use arraystore_core::{keys, scan};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -15,6 +16,7 @@ use pyo3::types::PyBytes;
 use crate::arguments::numbers;
 use crate::buffers::{Buffer, Item};
 use crate::errors::to_py_err;
+use crate::read::Field;
 use crate::strings::Strings;
 use crate::watch::watched;
 
@@ -185,13 +187,13 @@ impl Members {
     fn extents(&self, indices: &Bound<'_, PyAny>) -> PyResult<Extents> {
         let indices = numbers(indices, "indices")?;
         let selection = Selection::new(Arc::clone(&self.0), indices).map_err(to_py_err)?;
-        Ok(Extents(Box::new(selection)))
+        Ok(Extents(Arc::new(selection)))
     }
 }
 
 /// Where records lie, in one form for all kinds of sources.
 #[pyclass(frozen, module = "arraystore._core")]
-pub(crate) struct Extents(pub(crate) Box<dyn extent::Extents>);
+pub(crate) struct Extents(pub(crate) Arc<dyn extent::Extents>);
 
 #[pymethods]
 impl Extents {
@@ -203,8 +205,49 @@ impl Extents {
     fn in_file(path: PathBuf, offset: &Bound<'_, PyAny>, nbytes: &Bound<'_, PyAny>) -> PyResult<Self> {
         let (offset, nbytes) = (numbers(offset, "offset")?, numbers(nbytes, "nbytes")?);
         let extents = FileExtents::new(path, offset, nbytes).map_err(to_py_err)?;
-        Ok(Self(Box::new(extents)))
+        Ok(Self(Arc::new(extents)))
     }
+
+    /// Rows of a field of a store, in the order given.
+    #[staticmethod]
+    fn of_field(field: &Field, rows: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let rows = numbers(rows, "rows")?;
+        Ok(Self(Arc::new(FieldRows::new(Arc::clone(&field.0), rows))))
+    }
+
+    /// Several tables, one after another.
+    #[staticmethod]
+    #[expect(clippy::needless_pass_by_value, reason = "how a list of Python comes in")]
+    fn chain(tables: Vec<Bound<'_, Self>>) -> Self {
+        let tables = tables.iter().map(|table| Arc::clone(&table.get().0)).collect();
+        Self(Arc::new(Chained::new(tables)))
+    }
+
+    /// Some records, in the order given.
+    fn take(&self, indices: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let taken = Taken::new(Arc::clone(&self.0), numbers(indices, "indices")?).map_err(to_py_err)?;
+        Ok(Self(Arc::new(taken)))
+    }
+
+    fn name(&self, index: u64) -> String {
+        self.0.name(index)
+    }
+}
+
+#[pyfunction]
+#[pyo3(signature = (one, other, *, threads, progress = None))]
+#[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+pub(crate) fn differing(
+    py: Python<'_>,
+    one: &Extents,
+    other: &Extents,
+    threads: usize,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Buffer> {
+    let found = watched(py, progress.as_ref(), |progress| {
+        selected::differing(&*one.0, &*other.0, threads, progress)
+    })?;
+    Ok(Buffer::new(found))
 }
 
 #[pyfunction]

@@ -5,6 +5,7 @@
 mod arguments;
 mod buffers;
 mod errors;
+mod export;
 mod ingest;
 mod pack;
 mod read;
@@ -26,7 +27,9 @@ mod _core {
     use super::read::{Field, Keys};
 
     #[pymodule_export]
-    use super::ingest::{Extents, Members, index_keys, join_members, match_keys, scan_sources};
+    use super::export::{file_paths, write_table, write_tree, write_zip};
+    #[pymodule_export]
+    use super::ingest::{Extents, Members, differing, index_keys, join_members, match_keys, scan_sources};
     #[pymodule_export]
     use super::pack::{PackResult, crc32c, file_crc32c, pack_records, write_sharded};
     #[pymodule_export]

@@ -78,7 +78,7 @@ fn check_of(name: &str) -> Result<Check<'static>, Error> {
     name = "pack",
     signature = (
         extents, place, nbytes, *, journal, total_nbytes, shard_nbytes, fingerprint, check, threads,
-        directory = None, chunk_nbytes = None, file = None, offset = None, progress = None
+        directory = None, chunk_nbytes = None, file = None, offset = None, first_shard = 0, progress = None
     )
 )]
 #[expect(
@@ -101,6 +101,7 @@ pub(crate) fn pack_records(
     chunk_nbytes: Option<u64>,
     file: Option<PathBuf>,
     offset: Option<u64>,
+    first_shard: u64,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<PackResult> {
     let (place, nbytes) = (numbers(place, "place")?, numbers(nbytes, "nbytes")?);
@@ -118,6 +119,7 @@ pub(crate) fn pack_records(
         target,
         journal,
         total_nbytes,
+        first_shard,
         sharding: Sharding::new(shard_nbytes, chunk_nbytes).map_err(to_py_err)?,
         fingerprint,
         check: check_of(check).map_err(to_py_err)?,

@@ -102,7 +102,7 @@ impl Keys {
 
 /// One ragged field of a store.
 #[pyclass(frozen, module = "arraystore._core")]
-pub(crate) struct Field(Arc<CoreField>);
+pub(crate) struct Field(pub(crate) Arc<CoreField>);
 
 #[pymethods]
 impl Field {
@@ -208,6 +208,16 @@ impl Field {
             match &self.0.parts().bytes {
                 FieldBytes::Here(_) => None,
                 FieldBytes::Elsewhere(places) => Some(&places.encoding),
+            },
+        )
+    }
+
+    fn checksums(&self, py: Python<'_>) -> PyResult<Buffer> {
+        whole(
+            py,
+            match &self.0.parts().bytes {
+                FieldBytes::Here(ragged) => ragged.crc32c.as_ref(),
+                FieldBytes::Elsewhere(_) => None,
             },
         )
     }

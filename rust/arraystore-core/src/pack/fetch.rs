@@ -67,6 +67,9 @@ pub(super) fn fetch(
     if out.is_empty() {
         return Ok(None);
     }
+    if let Some(copied) = extents.copy(index, out, scratch) {
+        return copied.map(|()| None);
+    }
     match extent.fetch(scratch) {
         Ok(bytes) if bytes.len() == out.len() => {
             out.copy_from_slice(bytes);

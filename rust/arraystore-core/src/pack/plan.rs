@@ -93,6 +93,7 @@ impl<'a> Plan<'a> {
 
 fn check(place: &[u64], nbytes: &[u64], options: &PackOptions<'_>) -> Result<()> {
     let shard_nbytes = options.sharding.shard_nbytes();
+    let first = options.first_shard.saturating_mul(shard_nbytes);
     let mut previous_end = 0;
     for (record, (&place, &nbytes)) in place.iter().zip(nbytes).enumerate() {
         let invalid = |problem: &str| {
@@ -103,6 +104,12 @@ fn check(place: &[u64], nbytes: &[u64], options: &PackOptions<'_>) -> Result<()>
         let Some(end) = place.checked_add(nbytes).filter(|&end| end <= options.total_nbytes) else {
             return invalid(&format!("ends behind the array of {} bytes", options.total_nbytes));
         };
+        if nbytes > 0 && place < first {
+            return invalid(&format!(
+                "begins before shard {}, the first to be written",
+                options.first_shard
+            ));
+        }
         if place < previous_end {
             return invalid(&format!(
                 "begins before the end of the record before it, {previous_end}"

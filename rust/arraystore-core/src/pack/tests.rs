@@ -76,6 +76,7 @@ impl Fixture {
             },
             journal: self.file("journal"),
             total_nbytes: self.total_nbytes,
+            first_shard: 0,
             sharding: sharding(),
             fingerprint: 1,
             check: Check::Header,
@@ -351,4 +352,44 @@ fn work_that_was_stopped_keeps_what_is_finished_and_goes_on_later() {
         .unwrap();
     assert!(packed.shards_kept > 0 && packed.shards_written > 0);
     assert_eq!(fixture.array().len() as u64, fixture.total_nbytes);
+}
+
+#[test]
+fn shards_before_the_first_are_left_alone() {
+    let fixture = Fixture::sound();
+    let whole = fixture.pack().unwrap();
+    let shard_nbytes = sharding().shard_nbytes();
+    let first = fixture.place.partition_point(|&place| place < 2 * shard_nbytes);
+    let options = PackOptions {
+        first_shard: 2,
+        target: Target::Shards {
+            directory: fixture.file("grown"),
+        },
+        journal: fixture.file("journal of the rest"),
+        ..fixture.options()
+    };
+    let indices = (first as u64..50).collect();
+    let rest = Selection::new(Arc::clone(&fixture.members), indices).unwrap();
+    let (place, nbytes) = (&fixture.place[first..], &fixture.nbytes[first..]);
+    for shards_kept in [0, whole.shards_written - 2] {
+        let packed = pack(&rest, place, nbytes, &options, &Progress::default()).unwrap();
+        assert_eq!(packed.shards_kept, shards_kept);
+        assert_eq!(packed.outcomes.crc32c, whole.outcomes.crc32c[first..]);
+        assert_eq!(packed.outcomes.crc32c.len(), 50 - first);
+    }
+    let names = fixture.names("grown");
+    assert!(!names.contains(&"0".to_owned()) && !names.contains(&"1".to_owned()));
+    for name in names {
+        let read = |directory: &str| std::fs::read(fixture.file(directory).join(&name)).unwrap();
+        assert_eq!(read("grown"), read("c"));
+    }
+    let error = fixture.pack_with(&options).unwrap_err();
+    assert!(error.to_string().contains("before shard 2"), "{error}");
+    let none = Selection::new(Arc::clone(&fixture.members), vec![0, 0]).unwrap();
+    let after = PackOptions {
+        first_shard: 99,
+        ..options
+    };
+    let packed = pack(&none, &[fixture.total_nbytes; 2], &[0; 2], &after, &Progress::default()).unwrap();
+    assert_eq!(packed.outcomes.status, [Status::Empty as u8; 2]);
 }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::codes::Codes;
 use super::{Column, Kind, Wanted};
 use crate::error::{Error, Result};
 use crate::strings::Strings;
@@ -180,9 +179,9 @@ impl Categories {
         for code in &mut self.codes {
             *code = usize::try_from(*code).map_or(-1, |old| rank[old]);
         }
-        let categories: Vec<String> = order.iter().map(|&old| std::mem::take(&mut self.texts[old])).collect();
+        let categories = order.iter().map(|&old| std::mem::take(&mut self.texts[old])).collect();
         Column::Categories {
-            codes: Codes::new(self.codes, categories.len()),
+            codes: self.codes,
             categories,
         }
     }
