@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, get_args
 from arraystore.errors import InvalidRequestError
 from arraystore.format.base import GrowingStore
 from arraystore.format.containers import open_growing
-from arraystore.format.spec import StoreSpec
+from arraystore.format.spec import Status, StoreSpec
 from arraystore.ingestion.additions import Additions, find_additions
 from arraystore.ingestion.copying import count_records
 from arraystore.ingestion.fields import Packing, write_content
@@ -262,13 +262,24 @@ class _Run:
                 fields=tuple(each.spec for each in additions.content.fields),
                 splits=splits,
                 source={**spec.source, "appended": appended},
-                counts={**spec.counts, **counts},
+                counts={**spec.counts, **counts, "troubles": _troubles_now(spec.counts, counts, added)},
                 checksums={},
                 created_by=f"arraystore {_core.__version__}",
             )
         )
         self.growing.remove_older()
         remove_workdir(self.growing)
+
+
+def _troubles_now(before: Mapping[str, Any], now: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, int]:
+    """Return the troubles of a grown store: those of all its steps, but for images that came since."""
+    troubles = dict(before.get("troubles", {}))
+    for kind, count in added["troubles"].items():
+        troubles[kind] = troubles.get(kind, 0) + count
+    missing = now["status"].get(Status.MISSING.label, 0)
+    troubles["row-without-image"] = min(troubles.get("row-without-image", 0), missing)
+    troubles |= {each.label: now["status"].get(each.label, 0) for each in Status if each.label in troubles}
+    return {kind: count for kind, count in troubles.items() if count}
 
 
 def _rows_of(source: Mapping[str, Any]) -> Rows:

@@ -226,6 +226,22 @@ def test_what_is_wrong_with_new_images_is_told_by_their_rows_in_the_store(begun,
     assert arraystore.append(begun, folder).state == "complete"
     (folder / "BAD002-20.jpg").write_bytes(b"\xff\xd8")
     assert arraystore.append(begun, folder).filled == 1
+    info = arraystore.open(begun).info()
+    assert {kind: info.troubles.get(kind) for kind in ("not-a-jpeg", "empty", "truncated")} == {
+        "not-a-jpeg": 1,
+        "empty": None,
+        "truncated": 1,
+    }
+
+
+def test_troubles_are_those_that_are_left(parts, package, tmp_path):
+    (first, _), table = parts
+    arraystore.ingest(first, tmp_path / "s.zarr", metadata=table, package="cropped_256", **SMALL)
+    before = arraystore.open(tmp_path / "s.zarr").info()
+    arraystore.append(tmp_path / "s.zarr", package.sources(), metadata=table)
+    after = arraystore.open(tmp_path / "s.zarr").info()
+    assert before.troubles["row-without-image"] == before.status["missing"] > after.status.get("missing", 0)
+    assert after.troubles.get("row-without-image", 0) == after.status.get("missing", 0)
 
 
 def test_a_source_of_another_package_is_refused(begun, tmp_path):
