@@ -149,11 +149,8 @@ class ShardFiles:
 
     def options(self) -> dict[str, Any]:
         """Return the arguments of `_core.pack` that say so."""
-        return {
-            "directory": str(self.directory),
-            "chunk_nbytes": self.chunk_nbytes,
-            "first_shard": self.first_shard,
-        }
+        first = {"first_shard": self.first_shard} if self.first_shard else {}
+        return {"directory": str(self.directory), "chunk_nbytes": self.chunk_nbytes, **first}
 
 
 @dataclass(frozen=True, slots=True)
