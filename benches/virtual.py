@@ -88,7 +88,7 @@ def contenders(folder: Path, images: int) -> tuple[list[Case], int]:
 def open_again(folder: Path, members: int) -> None:
     archives = [str(path) for path in sorted(make_package(folder, members, 600).glob("*.zip"))]
     opened_again(archives, members, f"in {len(archives)} zips, with a table of as many rows")
-    publishers = make_large_hdf5(folder / "cropped_256.hdf5", members, nbytes=600)
+    publishers = make_large_hdf5(folder / "cropped_256.hdf5", members)
     opened_again([str(publishers)], members, "in one HDF5 file of the publishers' form")
 
 

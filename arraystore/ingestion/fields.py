@@ -95,9 +95,10 @@ def write_content(packing: Packing, content: Content, shown: Progress) -> Writte
 
     writer = packing.writer
     key_nbytes = np.diff(column(content.keys.offsets, np.uint64)).astype(RAGGED_DTYPES["nbytes"])
-    placements = {each.spec.name: _place(packing, each) for each in content.fields}
-    placements[KEY] = place_records(key_nbytes, shard_nbytes=packing.shard_nbytes)
-    splits = _begin(writer, content, placements, shown)
+    # The places of millions of records are not kept for later: they are computed anew when they are needed.
+    data = {each.spec.name: _data_form(each.spec.kind, _place(packing, each)) for each in content.fields}
+    data[KEY] = _data_form("text", place_records(key_nbytes, shard_nbytes=packing.shard_nbytes))
+    splits = _begin(writer, content, data, shown)
     fields = {each.spec.name: each for each in content.fields}
     keys_file = writer.work_directory / "keys.bin"
     fields[KEY] = strings_content(FieldSpec(KEY, "text"), content.keys, np.arange(content.n), spill=keys_file)
@@ -105,8 +106,9 @@ def write_content(packing: Packing, content: Content, shown: Progress) -> Writte
     for name, each in fields.items():
         unit = "keys" if name == KEY else _UNITS[each.spec.kind]
         with shown.phase(_PHASES.get(name, name), total=len(each.record), unit=unit) as advance:
-            results[name] = _pack(packing, each, placements[name], advance)
-        numbers[name] = _write_field_index(writer, each, placements[name], results[name], content.n)
+            placement = _place(packing, each)
+            results[name] = _pack(packing, each, placement, advance)
+        numbers[name] = _write_field_index(writer, each, placement, results[name], content.n)
     hashes, rows, _ = _core.index_keys(content.keys)
     writer.write_index(KEY, {"hash": column(hashes, np.uint64), "row": column(rows, np.uint32)})
     return Written(results, splits, numbers)
@@ -126,17 +128,11 @@ def _place(packing: Packing, content: FieldContent) -> Placement:
     return place_behind(existing.total_nbytes, content.nbytes, shard_nbytes=existing.shard_nbytes)
 
 
-def _begin(
-    writer: StoreWriter,
-    content: Content,
-    placements: Mapping[str, Placement],
-    shown: Progress,
-) -> dict[str, int]:
-    kinds: dict[str, FieldKind] = {each.spec.name: each.spec.kind for each in content.fields}
-    data = {
-        name: DataForm(kinds.get(name, "text"), placement.total_nbytes, placement.shard_nbytes)
-        for name, placement in placements.items()
-    }
+def _data_form(kind: FieldKind, placement: Placement) -> DataForm:
+    return DataForm(kind, placement.total_nbytes, placement.shard_nbytes)
+
+
+def _begin(writer: StoreWriter, content: Content, data: Mapping[str, DataForm], shown: Progress) -> dict[str, int]:
     with shown.phase("columns", unit="columns") as advance:
         columns = content.columns()
         advance(0, 0)
