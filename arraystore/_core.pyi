@@ -187,6 +187,7 @@ def pack(
     file: str | None = None,
     offset: int | None = None,
     first_shard: int = 0,
+    tiff: tuple[str, tuple[int, int]] | None = None,
     progress: _Progress | None = None,
 ) -> PackResult: ...
 def write_sharded(
@@ -216,6 +217,9 @@ def write_zip(
 _Cells: TypeAlias = tuple[str, str, Any, Any]
 
 def write_table(columns: Sequence[_Cells], file: str, *, delimiter: str, progress: _Progress | None = None) -> None: ...
+# ---- patches ----
+
+def tiff_form(file: bytes) -> tuple[tuple[str, tuple[int, int]] | None, str]: ...
 
 # ---- reading ----
 
@@ -302,4 +306,31 @@ class Field:
         verify: bool,
         threads: int,
     ) -> None: ...
+    def check(self, start: int, stop: int, *, threads: int) -> list[tuple[int, str, str]]: ...
+
+@final
+class ArrayField:
+    def __new__(
+        cls,
+        name: str,
+        n: int,
+        *,
+        count: int,
+        item_nbytes: int,
+        files: list[tuple[str, int]],
+        shard_items: int,
+        codec: str | None,
+        row: _Pieces,
+        crc32c: _Pieces,
+        status: _Pieces,
+        keys: Keys | None = None,
+    ) -> ArrayField: ...
+    def __len__(self) -> int: ...
+    def row(self) -> Buffer: ...
+    def status(self) -> Buffer: ...
+    def gather(self, rows: _ReadableBuffer, out: _ReadableBuffer, *, verify: bool, threads: int) -> None: ...
+    def stored(self, rows: _ReadableBuffer) -> list[bytes]: ...
+    def stored_item(self, item: int) -> bytes: ...
+    def compare(self, rows: _ReadableBuffer, items: _ReadableBuffer) -> None: ...
+    def check_bytes(self, item: int, data: bytes) -> None: ...
     def check(self, start: int, stop: int, *, threads: int) -> list[tuple[int, str, str]]: ...

@@ -63,6 +63,13 @@ pub enum Error {
         field: String,
         problem: String,
     },
+    /// An item of an array field is not as it was written.
+    #[error("record {record}, {field}: {problem}; the file is damaged: run `arraystore verify`")]
+    DamagedItem {
+        record: String,
+        field: String,
+        problem: String,
+    },
     /// The bytes are intact but are no JPEG that can be decoded.
     #[error("record {record}, {field}: cannot decode the JPEG: {problem}")]
     Decode {
@@ -117,6 +124,7 @@ impl Error {
             Self::Missing { .. } => "missing",
             Self::Checksum { .. } => "checksum",
             Self::Contradiction { .. } => "contradiction",
+            Self::DamagedItem { .. } => "damaged-item",
             Self::Decode { .. } => "decode",
             Self::BoxOutside { .. } => "box-outside",
             Self::Source { .. } => "source",

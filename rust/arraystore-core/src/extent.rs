@@ -56,6 +56,8 @@ impl Encoding {
 pub struct Scratch {
     bytes: Vec<u8>,
     packed: Vec<u8>,
+    /// A whole file, of which a record is only what it decodes to.
+    pub(crate) file: Vec<u8>,
     /// Some 40 kB, made for the first deflated member.
     inflater: Option<Decompress>,
 }
@@ -63,7 +65,7 @@ pub struct Scratch {
 impl Scratch {
     /// Gives back memory that a single large record has needed.
     pub fn shrink(&mut self) {
-        for memory in [&mut self.bytes, &mut self.packed] {
+        for memory in [&mut self.bytes, &mut self.packed, &mut self.file] {
             if memory.capacity() > MOST_SCRATCH_NBYTES {
                 *memory = Vec::new();
             }
@@ -289,6 +291,7 @@ impl<'a> Extent<'a> {
             bytes,
             packed,
             inflater,
+            ..
         } = scratch;
         let packed = self.read(start, packed)?;
         bytes.clear();

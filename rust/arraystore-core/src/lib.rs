@@ -3,6 +3,7 @@
 //! The crate needs no Python. It promises: no input makes it panic or read outside its buffers; every error names the
 //! record or the file; a batch does not depend on its order or on the number of threads.
 
+pub mod arrays;
 pub mod batch;
 pub mod container;
 pub mod crop;
@@ -32,6 +33,7 @@ pub mod source;
 pub mod status;
 pub mod strings;
 pub mod table;
+pub mod tiff;
 pub mod zip;
 
 pub use error::{Error, Result};

@@ -21,6 +21,7 @@ use crate::pixel_memory::PixelMemory;
 use crate::progress::Progress;
 use crate::shard::Sharding;
 use crate::status::Status;
+use crate::tiff::PatchForm;
 use plan::Plan;
 
 pub use target::Target;
@@ -80,6 +81,8 @@ pub struct PackOptions<'a> {
     pub fingerprint: u64,
     /// What is done with each record.
     pub check: Check<'a>,
+    /// For patches, what each TIFF file is to hold: the record is its samples. All other records are the bytes as they are.
+    pub tiff: Option<PatchForm>,
     /// Number of threads, at least 1.
     pub threads: usize,
 }
@@ -96,6 +99,8 @@ pub struct Packed {
 }
 
 /// Writes record `k` of `extents`, which has `nbytes[k]` bytes, to `place[k]` of an array; gaps are zeros.
+///
+/// With `options.tiff` these are the bytes of its samples, whatever its file has; one that is no such patch is zeros.
 ///
 /// # Errors
 ///

@@ -27,9 +27,10 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
         Error::RowOutOfRange { .. } => PyIndexError::new_err(args.0),
         Error::InvalidRequest(_) | Error::BoxOutside { .. } => InvalidRequestError::new_err(args),
         Error::Missing { .. } => MissingImageError::new_err(args),
-        Error::Checksum { .. } | Error::FileTooShort { .. } | Error::Contradiction { .. } => {
-            DamagedStoreError::new_err(args)
-        }
+        Error::Checksum { .. }
+        | Error::FileTooShort { .. }
+        | Error::Contradiction { .. }
+        | Error::DamagedItem { .. } => DamagedStoreError::new_err(args),
         Error::Format { .. } => FormatError::new_err(args),
         Error::Decode { .. } => DecodeError::new_err(args),
         Error::Source { .. } => SourceError::new_err(args),

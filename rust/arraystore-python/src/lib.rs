@@ -3,6 +3,7 @@
 //! Documented where it is used: in the public functions of the Python package. Types are in `arraystore/_core.pyi`.
 
 mod arguments;
+mod arrays;
 mod buffers;
 mod errors;
 mod export;
@@ -21,6 +22,8 @@ mod _core {
     use super::{PyModule, PyModuleMethods, PyResult};
     use pyo3::Bound;
 
+    #[pymodule_export]
+    use super::arrays::{ArrayField, tiff_form};
     #[pymodule_export]
     use super::buffers::Buffer;
     #[pymodule_export]

@@ -10,6 +10,7 @@ use arraystore_core::shard::{self, Sharding};
 use pyo3::prelude::*;
 
 use crate::arguments::{numbers, raw_bytes};
+use crate::arrays::patch_form;
 use crate::buffers::Buffer;
 use crate::errors::to_py_err;
 use crate::ingest::Extents;
@@ -78,7 +79,8 @@ fn check_of(name: &str) -> Result<Check<'static>, Error> {
     name = "pack",
     signature = (
         extents, place, nbytes, *, journal, total_nbytes, shard_nbytes, fingerprint, check, threads,
-        directory = None, chunk_nbytes = None, file = None, offset = None, first_shard = 0, progress = None
+        directory = None, chunk_nbytes = None, file = None, offset = None, first_shard = 0, tiff = None,
+        progress = None
     )
 )]
 #[expect(
@@ -102,6 +104,7 @@ pub(crate) fn pack_records(
     file: Option<PathBuf>,
     offset: Option<u64>,
     first_shard: u64,
+    tiff: Option<(String, (u32, u32))>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<PackResult> {
     let (place, nbytes) = (numbers(place, "place")?, numbers(nbytes, "nbytes")?);
@@ -123,6 +126,7 @@ pub(crate) fn pack_records(
         sharding: Sharding::new(shard_nbytes, chunk_nbytes).map_err(to_py_err)?,
         fingerprint,
         check: check_of(check).map_err(to_py_err)?,
+        tiff: tiff.map(patch_form).transpose().map_err(to_py_err)?,
         threads,
     };
     let packed = watched(py, progress.as_ref(), |progress| {

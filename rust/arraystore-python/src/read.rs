@@ -21,13 +21,13 @@ use crate::errors::to_py_err;
 use crate::strings::Strings;
 
 /// `([(path, offset in the file)], bytes per piece, bytes in all)`.
-type GivenPieces = (Vec<(PathBuf, u64)>, u64, u64);
+pub(crate) type GivenPieces = (Vec<(PathBuf, u64)>, u64, u64);
 
 fn pieces((places, piece_nbytes, nbytes): GivenPieces) -> Result<Pieces> {
     Pieces::new(places, piece_nbytes, nbytes)
 }
 
-fn column<T: Number>(given: GivenPieces, len: u64, what: &str) -> Result<Column<T>> {
+pub(crate) fn column<T: Number>(given: GivenPieces, len: u64, what: &str) -> Result<Column<T>> {
     Column::new(pieces(given)?, len, what)
 }
 
@@ -46,7 +46,7 @@ const PREPARED_ROWS: usize = 64;
 
 /// The keys of a store.
 #[pyclass(frozen, module = "arraystore._core")]
-pub(crate) struct Keys(Arc<KeyTable>);
+pub(crate) struct Keys(pub(crate) Arc<KeyTable>);
 
 #[pymethods]
 impl Keys {
@@ -382,14 +382,14 @@ impl<'t> Memory<'t> {
 }
 
 /// Row numbers that Python has already checked to lie in the store; a negative one is out of range here.
-fn rows_of(rows: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
+pub(crate) fn rows_of(rows: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
     Ok(copied::<i64>(rows, "rows")?
         .into_iter()
         .map(i64::cast_unsigned)
         .collect())
 }
 
-fn whole<T: Number + crate::buffers::Item>(py: Python<'_>, column: Option<&Column<T>>) -> PyResult<Buffer> {
+pub(crate) fn whole<T: Number + crate::buffers::Item>(py: Python<'_>, column: Option<&Column<T>>) -> PyResult<Buffer> {
     begin_call();
     let values = py.detach(|| column.map_or_else(|| Ok(Vec::new()), Column::to_vec));
     values.map(Buffer::new).map_err(to_py_err)

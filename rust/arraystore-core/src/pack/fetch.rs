@@ -13,6 +13,7 @@ use crate::jpeg::pixmap::{Pixmap, is_pixmap};
 use crate::members::crc32;
 use crate::source::is_gone;
 use crate::status::Status;
+use crate::tiff::{PatchForm, decode};
 
 /// Why there are no bytes of a record, though its source is as it was planned.
 #[derive(Debug)]
@@ -93,6 +94,67 @@ pub(super) fn fetch(
         }) if is_its_own(&source) => Ok(Some(Unreadable::refused(&source))),
         Err(error) => Err(error),
     }
+}
+
+/// Fills `out` with the samples of the TIFF file `index`, or with zeros if it is no such patch; says what is to be known of
+/// it.
+///
+/// # Errors
+///
+/// As for [`fetch`].
+pub(super) fn fetch_patch(
+    extents: &dyn Extents,
+    index: u64,
+    form: &PatchForm,
+    out: &mut [u8],
+    scratch: &mut Scratch,
+) -> Result<Result<(Outcome, Option<String>), Unreadable>> {
+    let without = |status, detail| {
+        let outcome = Outcome {
+            status,
+            ..Outcome::default()
+        };
+        Ok(Ok((outcome, detail)))
+    };
+    let nbytes = extents.extent(index)?.nbytes;
+    if nbytes == 0 {
+        return without(Status::Empty, None);
+    }
+    if nbytes > form.most_file_nbytes() {
+        let detail = format!("expected a patch of {form}, found a file of {nbytes} bytes");
+        return without(Status::Unsupported, Some(detail));
+    }
+    let mut file = std::mem::take(&mut scratch.file);
+    file.resize(usize::try_from(nbytes).unwrap_or(usize::MAX), 0);
+    let unreadable = fetch(extents, index, &mut file, scratch)?;
+    let decoded = match unreadable {
+        Some(unreadable) => Err(unreadable),
+        None => Ok((decode(&file, form, out), archive_disagrees(&file, extents.crc32(index)))),
+    };
+    scratch.file = file;
+    match decoded {
+        Err(unreadable) => Ok(Err(unreadable)),
+        Ok((Ok(()), disagrees)) => {
+            let outcome = Outcome {
+                nbytes: u32::try_from(out.len()).unwrap_or(u32::MAX),
+                crc32c: crc32c::crc32c(out),
+                status: disagrees.as_ref().map_or(Status::Sound, |_| Status::SourceCorrupt),
+                ..Outcome::default()
+            };
+            Ok(Ok((outcome, disagrees)))
+        }
+        Ok((Err(flaw), disagrees)) => {
+            out.fill(0);
+            let also = disagrees.map_or(String::new(), |disagrees| format!("; {disagrees}"));
+            without(flaw.status, Some(flaw.text + &also))
+        }
+    }
+}
+
+/// What there is to say if bytes are not those that their archive has the checksum of.
+fn archive_disagrees(bytes: &[u8], archive_crc32: Option<u32>) -> Option<String> {
+    let (expected, found) = (archive_crc32?, crc32(bytes));
+    (found != expected).then(|| format!("the archive says CRC-32 {expected:08x}, found {found:08x}"))
 }
 
 /// Whether the fault is with this one file. All others, such as `EIO`, `ESTALE` or `EMFILE`, are those of a disk, a mount
@@ -182,15 +244,10 @@ pub(super) fn examine(bytes: &[u8], archive_crc32: Option<u32>, check: &Check<'_
     }
     let mut detail = flaw.as_ref().map(|flaw| flaw.text().to_owned());
     outcome.status = flaw.map_or(Status::Sound, |flaw| flaw.status());
-    if let Some(expected) = archive_crc32
-        && crc32(bytes) != expected
-    {
+    if let Some(disagrees) = archive_disagrees(bytes, archive_crc32) {
         outcome.status = Status::SourceCorrupt;
         let also = detail.map_or(String::new(), |detail| format!("; {detail}"));
-        detail = Some(format!(
-            "the archive says CRC-32 {expected:08x}, found {:08x}{also}",
-            crc32(bytes)
-        ));
+        detail = Some(disagrees + &also);
     }
     (outcome, detail)
 }

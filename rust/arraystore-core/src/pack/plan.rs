@@ -48,6 +48,14 @@ impl<'a> Plan<'a> {
             )));
         }
         check(place, nbytes, options)?;
+        if let Some(form) = options.tiff
+            && nbytes.iter().any(|&nbytes| nbytes != form.nbytes())
+        {
+            return Err(Error::InvalidRequest(format!(
+                "expected {} bytes for each patch of {form}",
+                form.nbytes()
+            )));
+        }
         Ok(Self {
             extents,
             place,
@@ -147,6 +155,9 @@ fn shards(place: &[u64], options: &PackOptions<'_>) -> Vec<Range<usize>> {
 fn fingerprint(place: &[u64], nbytes: &[u64], options: &PackOptions<'_>) -> u64 {
     let mut hasher = Xxh3::new();
     hasher.update(options.check.name().as_bytes());
+    if let Some(form) = &options.tiff {
+        hasher.update(form.to_string().as_bytes());
+    }
     let layout = [
         options.fingerprint,
         options.total_nbytes,

@@ -80,6 +80,7 @@ impl Fixture {
             sharding: sharding(),
             fingerprint: 1,
             check: Check::Header,
+            tiff: None,
             threads: 2,
         }
     }
@@ -198,6 +199,7 @@ fn a_decoder_may_find_what_the_markers_do_not_show() {
     let packed = fixture
         .pack_with(&PackOptions {
             check: Check::Pixels(&refuse),
+            tiff: None,
             ..fixture.options()
         })
         .unwrap();
@@ -211,6 +213,7 @@ fn text_is_not_looked_into() {
     let packed = fixture
         .pack_with(&PackOptions {
             check: Check::None,
+            tiff: None,
             ..fixture.options()
         })
         .unwrap();
@@ -319,6 +322,7 @@ fn a_panic_in_a_worker_is_an_internal_error() {
     let burst = |_: &[u8]| -> std::result::Result<(), String> { panic!("burst") };
     let options = PackOptions {
         check: Check::Pixels(&burst),
+        tiff: None,
         ..fixture.options()
     };
     let error = fixture.pack_with(&options).unwrap_err();
@@ -337,6 +341,7 @@ fn work_that_was_stopped_keeps_what_is_finished_and_goes_on_later() {
     };
     let options = PackOptions {
         check: Check::Pixels(&stop_late),
+        tiff: None,
         threads: 1,
         ..fixture.options()
     };
@@ -347,6 +352,7 @@ fn work_that_was_stopped_keeps_what_is_finished_and_goes_on_later() {
     let packed = fixture
         .pack_with(&PackOptions {
             check: Check::Pixels(&accept),
+            tiff: None,
             ..fixture.options()
         })
         .unwrap();

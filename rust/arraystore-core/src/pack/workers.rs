@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::fetch::{Unreadable, examine, fetch};
+use super::fetch::{Unreadable, examine, fetch, fetch_patch};
 use super::plan::{Plan, Segment};
 use crate::error::{Error, Result};
 use crate::extent::Scratch;
@@ -148,14 +148,21 @@ impl Workers<'_> {
                 .and_then(|to| buffer.get_mut(from..to))
                 .ok_or_else(|| Error::Internal(format!("record {record} leaves its segment")))?;
             let index = record as u64;
-            if let Some(unreadable) = fetch(plan.extents, index, out, scratch)? {
-                self.count_refused(index, &unreadable)?;
-                out.fill(0);
-                outcomes.push_unreadable(index, unreadable.problem);
-            } else {
-                self.refused_in_a_row.store(0, Ordering::Relaxed);
-                let (outcome, detail) = examine(out, plan.extents.crc32(index), &plan.options.check);
-                outcomes.push(index, &outcome, detail);
+            let found = match &plan.options.tiff {
+                Some(form) => fetch_patch(plan.extents, index, form, out, scratch)?,
+                None => fetch(plan.extents, index, out, scratch)?
+                    .map_or_else(|| Ok(examine(out, plan.extents.crc32(index), &plan.options.check)), Err),
+            };
+            match found {
+                Err(unreadable) => {
+                    self.count_refused(index, &unreadable)?;
+                    out.fill(0);
+                    outcomes.push_unreadable(index, unreadable.problem);
+                }
+                Ok((outcome, detail)) => {
+                    self.refused_in_a_row.store(0, Ordering::Relaxed);
+                    outcomes.push(index, &outcome, detail);
+                }
             }
             self.progress.advance(1, nbytes as u64)?;
         }
