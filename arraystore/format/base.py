@@ -14,7 +14,8 @@ from typing import Any, Protocol, TypeAlias
 import numpy.typing as npt
 
 from arraystore.format.columns import Column, Texts, WritableColumn
-from arraystore.format.spec import FieldKind, StoreSpec
+from arraystore.format.layout import DEFAULT_SHARD_NBYTES, whole_items
+from arraystore.format.spec import FieldKind, FieldSpec, StoreSpec
 
 # Group of the keys and of their index; a ragged field of texts like any other, which is none of the specification.
 KEY = "key"
@@ -56,6 +57,28 @@ class Problem:
         return f"{self.place}: {self.detail}"
 
 
+@dataclass(frozen=True, slots=True)
+class StoredItems:
+    """Where the items of a field of arrays lie.
+
+    Parameters
+    ----------
+    count : int
+        Number of items.
+    files : list of (str, int)
+        File of each shard, and where in it the items begin.
+    shard_items : int
+        Items in a shard; the last may have fewer.
+    codec : {"zstd", "blosc"} or None
+        How each is compressed. If they are not, those of a shard follow one another.
+    """
+
+    count: int
+    files: list[tuple[str, int]]
+    shard_items: int
+    codec: str | None
+
+
 class Layout(Protocol):
     """A finished store: what it says of itself, and where its arrays lie.
 
@@ -78,6 +101,9 @@ class Layout(Protocol):
     def pieces(self, array_path: str) -> Pieces:
         """Return where the bytes of an array, such as `image/offset`, lie."""
 
+    def items(self, field: str) -> StoredItems:
+        """Return where the items of a field of arrays lie."""
+
     def read_column(self, name: str) -> Column:
         """Read one column, after all that it is made of was compared with its checksums."""
 
@@ -97,17 +123,31 @@ class DataForm:
 
     Parameters
     ----------
-    kind : {"jpeg", "text"}
+    kind : {"jpeg", "text", "array"}
         What one record holds.
     total_nbytes : int
-        Length of the array.
+        Length of the array in bytes, not compressed.
     shard_nbytes : int
-        Bytes of payload in a shard; no record straddles two of them.
+        Bytes of payload in a shard, not compressed; no record straddles two of them.
+    item : FieldSpec, optional
+        Of a field of arrays, what all items have in common.
     """
 
     kind: FieldKind
     total_nbytes: int
     shard_nbytes: int
+    item: FieldSpec | None = None
+
+    @property
+    def count(self) -> int | None:
+        """Number of items of a field of arrays."""
+        return None if self.item is None else self.total_nbytes // self.item.item_nbytes
+
+    @property
+    def span_nbytes(self) -> int:
+        """Bytes that are kept once they are finished, where the array is written into one file."""
+        wanted = min(self.shard_nbytes, DEFAULT_SHARD_NBYTES)
+        return self.shard_nbytes if self.item is None else whole_items(wanted, self.item.item_nbytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +235,8 @@ class PackTarget:
 class StoreWriter(Protocol):
     """A store in the making: `begin`, then for each field and for the keys `target` and `write_index`, then `commit`.
 
+    Between the two, `seal` for a field of arrays.
+
     It is finished by `commit` and by nothing before it. A writer is made for the same path again after an
     interruption; shards that are packed stay, all else is written again.
     """
@@ -232,8 +274,11 @@ class StoreWriter(Protocol):
     def target(self, group: str) -> PackTarget:
         """Return where the core packs the `data` array of a field, or of the keys."""
 
+    def seal(self, group: str, *, threads: int) -> None:
+        """Finish the `data` array of a field of arrays, once all of it is packed: compress it if that is wanted."""
+
     def write_index(self, group: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Write arrays of a field or of the keys that have one number for each record."""
+        """Write arrays of a field or of the keys that have one number for each record, or for each item."""
 
     def commit(self, spec: StoreSpec) -> None:
         """Finish the store: note the checksums, sync all to disk, and write what makes it a store last.

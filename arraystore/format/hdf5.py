@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arraystore.errors import ArrayStoreError, FormatError, UnfinishedStoreError
-from arraystore.format.arrays import KEY_DTYPES, field_dtypes
-from arraystore.format.base import COLUMNS, KEY, LOCK, Advance, Pieces, Problem
+from arraystore.format.arrays import KEY_DTYPES, array_dtype, field_dtypes, has_item_each
+from arraystore.format.base import COLUMNS, KEY, LOCK, Advance, Pieces, Problem, StoredItems
 from arraystore.format.encoding import ORDER
 from arraystore.format.hdf5_arrays import Stored, describe, find, opened
-from arraystore.format.spec import FieldKind, StoreSpec
+from arraystore.format.spec import FieldKind, FieldSpec, StoreSpec
 
 if TYPE_CHECKING:
     import h5py
@@ -74,12 +74,43 @@ class Hdf5Layout:
         if stored is None:
             raise FormatError(f"{self.path}: the store has no data set {array_path}")
         group, _, name = array_path.partition("/")
-        kinds: dict[str, FieldKind] = {field.name: field.kind for field in self.spec.fields}
-        dtype = group_dtypes(group, kinds.get(group, "text"))[name]
+        field = next((each for each in self.spec.fields if each.name == group), None)
+        dtype = array_dtype(field, name, group_dtypes(group, "text" if field is None else field.kind))
         try:
-            return stored.place(array_path, dtype, (None if name == "data" else self.spec.n,), self.file_nbytes)
+            return stored.place(array_path, dtype, self._shape(field, name), self.file_nbytes)
         except FormatError as error:
             raise FormatError(f"{self.path}: {error}", error.code) from error
+
+    def _shape(self, field: FieldSpec | None, name: str) -> tuple[int | None, ...]:
+        if name == "data":
+            return (None, *(field.shape if field is not None else ()))
+        if field is not None and has_item_each(field, name):
+            return (self.items(field.name).count,)
+        return (self.spec.n,)
+
+    def items(self, field: str) -> StoredItems:
+        """Return where the items of a field of arrays lie: in one run.
+
+        Parameters
+        ----------
+        field : str
+            Its name.
+
+        Returns
+        -------
+        StoredItems
+
+        Raises
+        ------
+        FormatError
+            As `place`, or if they should be compressed, which HDF5 stores are not.
+        """
+        spec = self.spec.field(field)
+        if spec.codec is not None:
+            raise FormatError(f"{self.path}: field {field}: expected no codec in HDF5, found {spec.codec}")
+        offset, nbytes = self.place(f"{field}/data")
+        count = nbytes // spec.item_nbytes
+        return StoredItems(count, [(str(self.path), offset)] if count else [], max(count, 1), None)
 
     def pieces(self, array_path: str) -> Pieces:
         """Return where the bytes of an array lie, for the core: one piece.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arraystore.errors import InternalError, InvalidRequestError
+from arraystore.format.arrays import array_dtype, has_item_each
 from arraystore.format.base import COLUMNS, DataForm, Frame
 from arraystore.format.durable import write_durably
 from arraystore.format.hdf5 import ATTRIBUTE, UNFINISHED, group_dtypes
@@ -93,11 +94,21 @@ def lay_out(path: Path, n: int, data: Mapping[str, DataForm], frame: Frame) -> F
         _reserve_attribute(file)
         for group, form in data.items():
             node = file.create_group(group, track_order=False)
-            for name, dtype in group_dtypes(group, form.kind).items():
-                shape = (form.total_nbytes,) if name == "data" else (n,)
-                offsets[f"{group}/{name}"] = create(node, name, dtype, shape).id.get_offset() or 0
+            dtypes = group_dtypes(group, form.kind)
+            for name in dtypes:
+                made = create(node, name, array_dtype(form.item, name, dtypes), _shape(form, name, n))
+                offsets[f"{group}/{name}"] = made.id.get_offset() or 0
         checksums = write_columns(file, frame, check=disk.check)
     return FilePlan(_asked(n, data, frame), _find_attribute(path), offsets, checksums)
+
+
+def _shape(form: DataForm, name: str, n: int) -> tuple[int, ...]:
+    if form.item is None:
+        return (form.total_nbytes,) if name == "data" else (n,)
+    count = form.count or 0
+    if name == "data":
+        return (count, *form.item.shape)
+    return (count,) if has_item_each(form.item, name) else (n,)
 
 
 def _reserve_attribute(file: h5py.File) -> None:
@@ -253,5 +264,5 @@ def _identity(partial: Path) -> list[int]:
 
 
 def _asked(n: int, data: Mapping[str, DataForm], frame: Frame) -> dict[str, Any]:
-    forms = {name: [form.kind, form.total_nbytes] for name, form in data.items()}
+    forms = {name: [form.kind, form.total_nbytes, form.item and form.item.to_json()] for name, form in data.items()}
     return {"n": n, "data": forms, "columns": [frame.index_name, *frame.columns]}

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from arraystore import _core
-from arraystore.errors import FormatError, InternalError, UnfinishedStoreError
+from arraystore.errors import FormatError, InternalError, InvalidRequestError, UnfinishedStoreError
 from arraystore.format.base import LOCK, DataForm, FileSpan, Frame, PackTarget
 from arraystore.format.durable import sync_all
 from arraystore.format.hdf5 import open_hdf5, work_directory_of
@@ -92,8 +92,14 @@ class Hdf5Writer:
         Raises
         ------
         InvalidRequestError
-            If HDF5 cannot hold them: too many columns, or a string with a zero byte.
+            If HDF5 cannot hold them: too many columns, a string with a zero byte, or compressed items.
         """
+        for name, form in data.items():
+            if form.item is not None and form.item.codec is not None:
+                raise InvalidRequestError(
+                    f"codec {form.item.codec!r} for {name}: a store in HDF5 is not compressed: leave the codec out, or "
+                    "make a store in Zarr"
+                )
         self._data = data
         self._laid_out = read_plan(self.work_directory, self._partial, n, data, frame)
         if self._laid_out is not None:
@@ -121,7 +127,18 @@ class Hdf5Writer:
         """
         form = self._data[group]
         offset = self._plan().offsets[f"{group}/data"]
-        return PackTarget(FileSpan(self._partial, offset), form.total_nbytes, form.shard_nbytes)
+        return PackTarget(FileSpan(self._partial, offset), form.total_nbytes, form.span_nbytes)
+
+    def seal(self, group: str, *, threads: int) -> None:
+        """Do nothing: the items lie where they were packed.
+
+        Parameters
+        ----------
+        group : str
+            Name of the field.
+        threads : int
+            Of no use.
+        """
 
     def write_index(self, group: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Write arrays that have one number for each record.

@@ -22,16 +22,19 @@ class Placement:
     total_nbytes : int
         Length of the array: the end of the last record.
     shard_nbytes : int
-        Bytes of payload in a shard; a multiple of `CHUNK_NBYTES`.
+        Bytes of payload in a shard; a multiple of `chunk_nbytes`.
+    chunk_nbytes : int, default 64 KiB
+        Bytes of an inner chunk.
     """
 
     place: npt.NDArray[np.uint64]
     total_nbytes: int
     shard_nbytes: int
+    chunk_nbytes: int = CHUNK_NBYTES
 
     def __post_init__(self) -> None:
-        if self.shard_nbytes <= 0 or self.shard_nbytes % CHUNK_NBYTES:
-            raise ValueError(f"shard of {self.shard_nbytes} bytes: expected a positive multiple of {CHUNK_NBYTES}")
+        if self.shard_nbytes <= 0 or self.shard_nbytes % self.chunk_nbytes:
+            raise ValueError(f"shard of {self.shard_nbytes} bytes: expected a positive multiple of {self.chunk_nbytes}")
 
     @property
     def shard_count(self) -> int:
@@ -101,6 +104,17 @@ def place_behind(total_nbytes: int, nbytes: npt.ArrayLike, *, shard_nbytes: int)
         return Placement(np.full_like(added.place, total_nbytes), total_nbytes, shard_nbytes)
     start = -(-total_nbytes // shard_nbytes) * shard_nbytes
     return Placement(added.place + np.uint64(start), start + added.total_nbytes, shard_nbytes)
+
+
+def whole_items(nbytes: int, item_nbytes: int) -> int:
+    """Return how many bytes a shard or a span of items has: as many whole items as fit in so many bytes, at least one.
+
+    Examples
+    --------
+    >>> whole_items(1000, 300), whole_items(100, 300)
+    (900, 300)
+    """
+    return max(nbytes // item_nbytes, 1) * item_nbytes
 
 
 def _fitting_shard_nbytes(sizes: npt.NDArray[np.uint64], wanted: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
@@ -12,11 +13,19 @@ from arraystore.errors import FormatError
 FORMAT_VERSION = 1
 
 # `place` is only in the index of a source that is opened as it is: where an image lies, instead of the image.
-FieldKind = Literal["jpeg", "text", "place"]
+FieldKind = Literal["jpeg", "text", "array", "place"]
+Codec = Literal["zstd", "blosc"]
+
+# Types of the samples of arrays, as NumPy and Zarr call them.
+ARRAY_TYPES = (
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+    *(f"float{bits}" for bits in (16, 32, 64)),
+)
+_MOST_DIMENSIONS = 8
 
 
 class Status(enum.IntEnum):
-    """Why an image can or cannot be decoded; stored as `image/status`."""
+    """Why an image can or cannot be decoded, or an item has no samples; stored as `status` of the field."""
 
     SOUND = 0
     MISSING = 1
@@ -42,18 +51,57 @@ class FieldSpec:
     ----------
     name : str
         Its group in the store.
-    kind : {"jpeg", "text", "place"}
+    kind : {"jpeg", "text", "array", "place"}
         What one record holds.
+    dtype : str, optional
+        Of a field of arrays, the type of its samples, one of `ARRAY_TYPES`.
+    shape : tuple of int
+        Of a field of arrays, the shape of an item.
+    codec : {"zstd", "blosc"}, optional
+        Of a field of arrays, how each item is compressed; None if it is not.
     """
 
     name: str
     kind: FieldKind
+    dtype: str | None = None
+    shape: tuple[int, ...] = ()
+    codec: Codec | None = None
 
     def __post_init__(self) -> None:
         if not self.name or "/" in self.name or self.name.startswith((".", "_")):
             raise FormatError(f"field name {self.name!r}: expected a plain name without '/'")
         if self.kind not in get_args(FieldKind):
             raise FormatError(f"field {self.name}: kind {self.kind!r}: expected one of {get_args(FieldKind)}")
+        if self.kind == "array":
+            self._check_item()
+        elif self.dtype is not None or self.shape or self.codec is not None:
+            raise FormatError(f"field {self.name}: only arrays have dtype, shape and codec")
+
+    def _check_item(self) -> None:
+        if self.dtype not in ARRAY_TYPES:
+            raise FormatError(f"field {self.name}: dtype {self.dtype!r}: expected one of {', '.join(ARRAY_TYPES)}")
+        lengths = self.shape
+        if not 1 <= len(lengths) <= _MOST_DIMENSIONS or not all(
+            _is_count(each, 2**32 - 1) and each for each in lengths
+        ):
+            raise FormatError(
+                f"field {self.name}: shape {lengths!r}: expected 1 to {_MOST_DIMENSIONS} lengths from 1 on"
+            )
+        if self.item_nbytes > 2**32 - 1:
+            raise FormatError(f"field {self.name}: an item of {self.item_nbytes:,} bytes: expected less than 4 GiB")
+        if self.codec not in (None, *get_args(Codec)):
+            raise FormatError(f"field {self.name}: codec {self.codec!r}: expected zstd, blosc or null")
+
+    @property
+    def item_nbytes(self) -> int:
+        """Bytes of an item of a field of arrays, not compressed."""
+        digits = "".join(letter for letter in self.dtype or "" if letter.isdigit())
+        return math.prod(self.shape) * int(digits or 0) // 8
+
+    def to_json(self) -> dict[str, Any]:
+        """Return its entry in the attribute."""
+        item = {"dtype": self.dtype, "shape": list(self.shape), "codec": self.codec} if self.kind == "array" else {}
+        return {"name": self.name, "kind": self.kind, **item}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +190,7 @@ class StoreSpec:
             "key": self.key,
             "dataset": self.dataset,
             "package": self.package,
-            "fields": [{"name": each.name, "kind": each.kind} for each in self.fields],
+            "fields": [each.to_json() for each in self.fields],
             "splits": {name: list(splits) for name, splits in self.splits.items()},
             "source": dict(self.source),
             "counts": dict(self.counts),
@@ -208,7 +256,14 @@ def _check_version(document: Mapping[str, Any]) -> None:
 def _field_from_json(document: object) -> FieldSpec:
     if not isinstance(document, Mapping) or not isinstance(document.get("name"), str):
         raise FormatError(f"field {document!r}: expected an object with name and kind")
-    return FieldSpec(document["name"], cast(FieldKind, document.get("kind")))
+    kind = cast(FieldKind, document.get("kind"))
+    if kind != "array":
+        # A reader ignores entries that it does not know.
+        return FieldSpec(document["name"], kind)
+    shape = document.get("shape")
+    if not isinstance(shape, list):
+        raise FormatError(f"field {document['name']}: shape: expected a list of lengths, found {shape!r}")
+    return FieldSpec(document["name"], kind, document.get("dtype"), tuple(shape), document.get("codec"))
 
 
 def _require(value: object, kind: type, label: str) -> None:

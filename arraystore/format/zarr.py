@@ -10,8 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arraystore.errors import DamagedStoreError, FormatError, UnfinishedStoreError
-from arraystore.format.arrays import KEY_DTYPES, ArrayForm, field_dtypes, form_of
-from arraystore.format.base import COLUMNS, KEY, Advance, Pieces, Problem
+from arraystore.format.arrays import (
+    KEY_DTYPES,
+    ArrayForm,
+    array_dtype,
+    field_dtypes,
+    form_of,
+    has_item_each,
+    items_form_of,
+)
+from arraystore.format.base import COLUMNS, KEY, Advance, Pieces, Problem, StoredItems
 from arraystore.format.durable import TEMPORARY
 from arraystore.format.spec import StoreSpec
 
@@ -62,8 +70,14 @@ class ZarrLayout:
         expected, node = dict(self._expected_dtypes()), self.node(array_path)
         if array_path not in expected or node not in self.documents:
             raise FormatError(f"{self.path}: the store has no array {node}")
-        length = None if array_path.endswith("/data") else self.spec.n
-        ends = tuple(self.spec.segments.get(array_path.removesuffix("/data"), ())) if length is None else ()
+        group, _, name = array_path.partition("/")
+        field = next((each for each in self.spec.fields if each.name == group), None)
+        if field is not None and field.kind == "array" and name == "data":
+            return items_form_of(node, self.documents[node], field)
+        length = None if name == "data" else self.spec.n
+        if has_item_each(field, name):
+            length = self.form(f"{group}/data").length
+        ends = tuple(self.spec.segments.get(group, ())) if length is None else ()
         return form_of(node, self.documents[node], dtype=expected[array_path], length=length, ends=ends)
 
     def node(self, path: str) -> str:
@@ -108,6 +122,27 @@ class ZarrLayout:
         form = self.form(array_path)
         root = str(self.path / self.node(array_path))
         return [(f"{root}/{name}", 0) for name in form.shard_names()], form.shard_nbytes, form.total_nbytes
+
+    def items(self, field: str) -> StoredItems:
+        """Return where the items of a field of arrays lie.
+
+        Parameters
+        ----------
+        field : str
+            Its name.
+
+        Returns
+        -------
+        StoredItems
+
+        Raises
+        ------
+        FormatError
+            As `form`.
+        """
+        form = self.form(f"{field}/data")
+        files = [(str(self.path / field / "data" / name), 0) for name in form.shard_names()]
+        return StoredItems(form.length, files, form.shard_length, self.spec.field(field).codec)
 
     def files(self) -> dict[str, int]:
         """Return the bytes of each file of the store, by its path in it."""
@@ -192,10 +227,12 @@ class ZarrLayout:
         return tuple(names)
 
     def _expected_dtypes(self) -> Iterator[tuple[str, str]]:
-        groups = [(field.name, field_dtypes(field.kind)) for field in self.spec.fields]
-        for group, dtypes in [*groups, (KEY, KEY_DTYPES)]:
-            for name, dtype in dtypes.items():
-                yield f"{group}/{name}", dtype
+        for field in self.spec.fields:
+            dtypes = field_dtypes(field.kind)
+            for name in dtypes:
+                yield f"{field.name}/{name}", array_dtype(field, name, dtypes)
+        for name, dtype in KEY_DTYPES.items():
+            yield f"{KEY}/{name}", dtype
 
 
 def open_zarr(path: str | os.PathLike[str]) -> ZarrLayout:

@@ -6,6 +6,9 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
 
 from arraystore import _core
 from arraystore.errors import ArrayStoreError
@@ -56,6 +59,9 @@ def _check_shard(store: Path, name: str, form: ArrayForm, shard: int) -> Iterato
     try:
         with (store / name).open("rb") as file:
             found = file.seek(0, os.SEEK_END)
+            if form.codec is not None:
+                yield from _check_compressed(name, file, found, form, shard)
+                return
             if found != form.file_nbytes(shard):
                 detail = f"expected {form.file_nbytes(shard):,} bytes, found {found:,}"
                 yield Problem("wrong-length", name, detail)
@@ -69,6 +75,20 @@ def _check_shard(store: Path, name: str, form: ArrayForm, shard: int) -> Iterato
         yield Problem("missing-file", name, "the shard is missing")
     except OSError as error:
         yield Problem("unreadable", name, f"cannot be read: {error.strerror}")
+
+
+def _check_compressed(name: str, file: BinaryIO, nbytes: int, form: ArrayForm, shard: int) -> Iterator[Problem]:
+    """Compare a shard of compressed items with what its index should be: one after another, from the first byte."""
+    least = form.footer_nbytes + form.chunk_count(shard)
+    if nbytes < least:
+        yield Problem("wrong-length", name, f"expected at least {least:,} bytes, found {nbytes:,}")
+        return
+    file.seek(nbytes - form.footer_nbytes)
+    footer = file.read()
+    sizes = np.frombuffer(footer[: 16 * form.chunk_count(shard)], "<u8").reshape(-1, 2)[:, 1]
+    # Summed in Python: what a hostile index says may overflow.
+    if sum(sizes.tolist()) != nbytes - form.footer_nbytes or form.footer_of(sizes) != footer:
+        yield Problem("shard-index", name, "the shard index at the end of the file is damaged")
 
 
 def _check_documents(layout: ZarrLayout) -> Iterator[Problem]:

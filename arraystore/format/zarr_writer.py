@@ -16,7 +16,8 @@ import numpy.typing as npt
 from arraystore import _core
 from arraystore.errors import FormatError
 from arraystore.format.arrays import CHUNKS, ArrayForm, group_document
-from arraystore.format.base import COLUMNS, KEY, LOCK, DataForm, Frame, PackTarget, ShardFiles
+from arraystore.format.base import COLUMNS, KEY, LOCK, DataForm, FileSpan, Frame, PackTarget, ShardFiles
+from arraystore.format.codecs import compress_items
 from arraystore.format.durable import sync_all, write_durably
 from arraystore.format.layout import CHUNK_NBYTES
 from arraystore.format.spec import StoreSpec
@@ -89,8 +90,8 @@ class ZarrWriter:
         self._data = data
         for group, form in data.items():
             write_document(self.path / group, group_document())
-            array = ArrayForm.data(form.total_nbytes, form.shard_nbytes)
-            write_document(self.path / group / "data", array.document())
+            write_document(self.path / group / "data", _array_form(form).document())
+            self._prepare_stage(group)
         write_columns(self.path / COLUMNS, frame)
 
     def target(self, group: str) -> PackTarget:
@@ -106,8 +107,64 @@ class ZarrWriter:
         PackTarget
         """
         form = self._data[group]
-        place = ShardFiles(self.path / group / "data" / CHUNKS, CHUNK_NBYTES)
+        if self._is_staged(group):
+            return PackTarget(FileSpan(self._stage(group), 0), form.total_nbytes, form.span_nbytes)
+        place = ShardFiles(self._shards(group), CHUNK_NBYTES if form.item is None else form.item.item_nbytes)
         return PackTarget(place, form.total_nbytes, form.shard_nbytes)
+
+    def seal(self, group: str, *, threads: int) -> None:
+        """Make shards of the items that were packed into one file.
+
+        Parameters
+        ----------
+        group : str
+            Name of the field.
+        threads : int
+            Threads that compress.
+        """
+        if not self._is_staged(group):
+            return
+        form, stage, shards = _array_form(self._data[group]), self._stage(group), self._shards(group)
+        if form.codec is not None:
+            compress_items(stage, form, shards, threads=threads)
+            return
+        with stage.open("r+b") as file:
+            file.truncate(form.total_nbytes)
+            file.seek(form.total_nbytes)
+            file.write(form.footer(0))
+            file.flush()
+            os.fsync(file.fileno())
+        shards.mkdir(parents=True, exist_ok=True)
+        stage.replace(shards / "0")
+
+    def _is_staged(self, group: str) -> bool:
+        """Tell whether items are packed into one file first, part by part, so that what is finished of it can be kept.
+
+        It becomes the only shard, or the shards are made of it by compressing.
+        """
+        form = self._data[group]
+        if form.item is None or not form.total_nbytes:
+            return False
+        return form.item.codec is not None or form.shard_nbytes >= form.total_nbytes
+
+    def _prepare_stage(self, group: str) -> None:
+        if not self._is_staged(group):
+            return
+        form, stage, shard = self._data[group], self._stage(group), self._shards(group) / "0"
+        if _array_form(form).codec is None and shard.exists() and not stage.exists():
+            # It was finished before the ingest was interrupted.
+            shard.replace(stage)
+        if stage.exists() and stage.stat().st_size >= form.total_nbytes:
+            return
+        shutil.rmtree(self.work_directory / f"{group}.journal", ignore_errors=True)
+        with stage.open("wb") as file:
+            file.truncate(form.total_nbytes)
+
+    def _stage(self, group: str) -> Path:
+        return self.work_directory / f"{group}.items"
+
+    def _shards(self, group: str) -> Path:
+        return self.path / group / "data" / CHUNKS
 
     def write_index(self, group: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Write arrays that have one number for each record.
@@ -175,6 +232,12 @@ class ZarrWriter:
         directories = {parent for name in files for parent in Path(name).parents}
         sync_all(self.path / name for name in files if name not in synced)
         sync_all([self.path.parent, *(self.path / each for each in directories)])
+
+
+def _array_form(form: DataForm) -> ArrayForm:
+    if form.item is None:
+        return ArrayForm.data(form.total_nbytes, form.shard_nbytes)
+    return ArrayForm.items(form.item, form.count or 0, form.shard_nbytes // form.item.item_nbytes)
 
 
 def write_document(directory: Path, document: Mapping[str, Any]) -> None:
