@@ -217,6 +217,7 @@ def write_zip(
 _Cells: TypeAlias = tuple[str, str, Any, Any]
 
 def write_table(columns: Sequence[_Cells], file: str, *, delimiter: str, progress: _Progress | None = None) -> None: ...
+
 # ---- patches ----
 
 def tiff_form(file: bytes) -> tuple[tuple[str, tuple[int, int]] | None, str]: ...

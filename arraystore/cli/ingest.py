@@ -27,6 +27,7 @@ examples:
   arraystore ingest BIOSCAN_5M_cropped_256_*.zip -o cropped_256.zarr \\
       --metadata BIOSCAN_5M_Insect_Dataset_metadata.csv
   arraystore ingest photos/ -o photos.zarr --metadata photos.csv --key file
+  arraystore ingest BioSR/Microtubules -o biosr.zarr
   arraystore ingest BIOSCAN_5M_cropped_256_train.zip -o train.zarr --rows images --check pixels
 """
 
@@ -89,6 +90,12 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         default="all",
         help="keep all rows of the table (default), or those with an image",
     )
+    add(
+        "--codec",
+        choices=("none", "zstd", "blosc"),
+        default="none",
+        help="compress patches, such as those of BioSR (default: none, so that they can be mapped)",
+    )
     add("--workers", metavar="N", type=int, help="threads (default: $ARRAYSTORE_NUM_THREADS, or all cores)")
     add("--overwrite", action="store_true", help="replace a store that stands there")
     add("--quiet", action="store_true", help="no progress")
@@ -117,6 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
         key=arguments.key,
         check=arguments.check,
         rows=arguments.rows,
+        codec=arguments.codec,
         workers=arguments.workers,
         progress=not arguments.quiet,
         overwrite=arguments.overwrite,

@@ -47,6 +47,37 @@ class FieldContent:
     known: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ItemsContent:
+    """The items of a field of arrays, in their order, and which of them each record has.
+
+    Parameters
+    ----------
+    spec : FieldSpec
+        Name, type, shape and codec.
+    extents : Extents
+        Where the bytes of each are.
+    row : ndarray of uint32, shape (n,)
+        The item of each record; `NO_ITEM` if it has none.
+    is_tiff : bool
+        Whether the bytes are TIFF files of two dimensions that hold the items, and not the items themselves.
+    shard_nbytes : int, optional
+        Wanted size of a shard, not compressed. By default all items are one shard, so that they map as one array,
+        unless they are compressed.
+    """
+
+    spec: FieldSpec
+    extents: Extents
+    row: npt.NDArray[np.uint32]
+    is_tiff: bool
+    shard_nbytes: int | None = None
+
+    @property
+    def count(self) -> int:
+        """Number of items."""
+        return len(self.extents)
+
+
 class LazyColumns(Mapping[str, WritableColumn]):
     """Columns that are made each time they are asked for, so that one of them is in memory at a time.
 
@@ -79,7 +110,7 @@ class Content:
         Name of the key.
     keys : Strings
         Key of each record.
-    fields : sequence of FieldContent
+    fields : sequence of FieldContent or ItemsContent
         Its fields, the main one first.
     columns : callable
         Gives the columns in their order; called once, so that what they are made of need not be in memory for long.
@@ -87,7 +118,7 @@ class Content:
 
     key_name: str
     keys: Strings
-    fields: Sequence[FieldContent]
+    fields: Sequence[FieldContent | ItemsContent]
     columns: Callable[[], Mapping[str, WritableColumn]]
 
     @property

@@ -13,9 +13,9 @@ from arraystore.errors import InvalidRequestError
 from arraystore.format.arrays import RAGGED_DTYPES, field_dtypes
 from arraystore.format.base import KEY, DataForm, Frame, StoreWriter
 from arraystore.format.columns import CategoricalColumn, WritableColumn
-from arraystore.format.layout import Placement, place_behind, place_records
-from arraystore.format.spec import FieldKind, FieldSpec, Status
-from arraystore.ingestion.content import Content, FieldContent
+from arraystore.format.layout import Placement, place_behind, place_records, whole_items
+from arraystore.format.spec import FieldSpec, Status
+from arraystore.ingestion.content import Content, FieldContent, ItemsContent
 from arraystore.ingestion.progress import Advance, Progress
 from arraystore.sources.archive import column
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from arraystore._core import PackResult, Strings
 
-_UNITS = {"jpeg": "images", "text": "texts", "place": "images"}
+_UNITS = {"jpeg": "images", "text": "texts", "array": "items", "place": "images"}
 # What only a look at the bytes finds out.
 _JUDGED = ("height", "width", "status")
 _PHASES = {"image": "images", KEY: "keys"}
@@ -96,8 +96,8 @@ def write_content(packing: Packing, content: Content, shown: Progress) -> Writte
     writer = packing.writer
     key_nbytes = np.diff(column(content.keys.offsets, np.uint64)).astype(RAGGED_DTYPES["nbytes"])
     # The places of millions of records are not kept for later: they are computed anew when they are needed.
-    data = {each.spec.name: _data_form(each.spec.kind, _place(packing, each)) for each in content.fields}
-    data[KEY] = _data_form("text", place_records(key_nbytes, shard_nbytes=packing.shard_nbytes))
+    data = {each.spec.name: _data_form(each.spec, _place(packing, each)) for each in content.fields}
+    data[KEY] = _data_form(FieldSpec(KEY, "text"), place_records(key_nbytes, shard_nbytes=packing.shard_nbytes))
     splits = _begin(writer, content, data, shown)
     fields = {each.spec.name: each for each in content.fields}
     keys_file = writer.work_directory / "keys.bin"
@@ -105,16 +105,22 @@ def write_content(packing: Packing, content: Content, shown: Progress) -> Writte
     results, numbers = {}, {}
     for name, each in fields.items():
         unit = "keys" if name == KEY else _UNITS[each.spec.kind]
-        with shown.phase(_PHASES.get(name, name), total=len(each.record), unit=unit) as advance:
+        with shown.phase(_PHASES.get(name, name), total=len(each.extents), unit=unit) as advance:
             placement = _place(packing, each)
             results[name] = _pack(packing, each, placement, advance)
-        numbers[name] = _write_field_index(writer, each, placement, results[name], content.n)
+        if isinstance(each, ItemsContent):
+            writer.seal(name, threads=packing.threads)
+            _write_item_index(writer, each, results[name])
+        else:
+            numbers[name] = _write_field_index(writer, each, placement, results[name], content.n)
     hashes, rows, _ = _core.index_keys(content.keys)
     writer.write_index(KEY, {"hash": column(hashes, np.uint64), "row": column(rows, np.uint32)})
     return Written(results, splits, numbers)
 
 
-def _place(packing: Packing, content: FieldContent) -> Placement:
+def _place(packing: Packing, content: FieldContent | ItemsContent) -> Placement:
+    if isinstance(content, ItemsContent):
+        return _place_items(packing, content)
     existing = packing.existing.get(content.spec.name)
     if existing is None:
         return place_records(content.nbytes, shard_nbytes=packing.shard_nbytes)
@@ -128,8 +134,19 @@ def _place(packing: Packing, content: FieldContent) -> Placement:
     return place_behind(existing.total_nbytes, content.nbytes, shard_nbytes=existing.shard_nbytes)
 
 
-def _data_form(kind: FieldKind, placement: Placement) -> DataForm:
-    return DataForm(kind, placement.total_nbytes, placement.shard_nbytes)
+def _place_items(packing: Packing, content: ItemsContent) -> Placement:
+    item_nbytes, total = content.spec.item_nbytes, content.spec.item_nbytes * content.count
+    wanted = content.shard_nbytes
+    if wanted is None:
+        wanted = total if content.spec.codec is None else packing.shard_nbytes
+    place = np.arange(content.count, dtype=np.uint64) * np.uint64(item_nbytes)
+    shard_nbytes = min(whole_items(wanted, item_nbytes), max(total, item_nbytes))
+    return Placement(place, total, shard_nbytes, item_nbytes)
+
+
+def _data_form(spec: FieldSpec, placement: Placement) -> DataForm:
+    item = spec if spec.kind == "array" else None
+    return DataForm(spec.kind, placement.total_nbytes, placement.shard_nbytes, item)
 
 
 def _begin(writer: StoreWriter, content: Content, data: Mapping[str, DataForm], shown: Progress) -> dict[str, int]:
@@ -148,22 +165,31 @@ def _count_categories(of: WritableColumn | None) -> dict[str, int]:
     return dict(zip(of.categories.tolist(), counts.tolist(), strict=True))
 
 
-def _pack(packing: Packing, content: FieldContent, placement: Placement, advance: Advance) -> PackResult:
+def _pack(packing: Packing, content: FieldContent | ItemsContent, placement: Placement, advance: Advance) -> PackResult:
     """Write the shards of a field that are not there yet."""
     from arraystore import _core
 
     writer, name = packing.writer, content.spec.name
     target = writer.target(name)
+    tiff = None
+    if isinstance(content, FieldContent):
+        nbytes, check = content.nbytes, content.check
+    else:
+        nbytes, check = np.full(content.count, content.spec.item_nbytes, np.uint32), "none"
+        if content.is_tiff:
+            height, width = content.spec.shape
+            tiff = (str(content.spec.dtype), (height, width))
     return _core.pack(
         content.extents,
         placement.place,
-        content.nbytes,
+        nbytes,
         **target.place.options(),
         journal=str(writer.work_directory / f"{name}.journal"),
         total_nbytes=target.total_nbytes,
         shard_nbytes=target.shard_nbytes,
         fingerprint=packing.fingerprint,
-        check=content.check,
+        check=check,
+        tiff=tiff,
         threads=packing.threads,
         progress=advance,
     )
@@ -187,6 +213,12 @@ def _write_field_index(
         arrays[name][content.record] = packed
     writer.write_index(content.spec.name, arrays)
     return {name: arrays[name] for name in ("nbytes", "status") if name in arrays}
+
+
+def _write_item_index(writer: StoreWriter, content: ItemsContent, result: PackResult) -> None:
+    """Write the arrays of a field of arrays beside `data`."""
+    crc32c, status = column(result.crc32c, np.uint32), column(result.status, np.uint8)
+    writer.write_index(content.spec.name, {"row": content.row, "crc32c": crc32c, "status": status})
 
 
 def strings_content(spec: FieldSpec, texts: Strings, record: npt.NDArray[np.int64], *, spill: Path) -> FieldContent:

@@ -17,11 +17,12 @@ from arraystore.format.spec import FieldSpec, Status
 from arraystore.ingestion.content import FieldContent
 from arraystore.ingestion.extras import JoinedTable, UnmatchedRows, join_extra
 from arraystore.ingestion.frame import build_columns, text_names
+from arraystore.ingestion.patches import PatchPackage, find_patches, refuse_to_open
 from arraystore.ingestion.plan import Plan, Rows, make_plan
 from arraystore.ingestion.progress import Progress
 from arraystore.ingestion.troubles import Troubles, find_troubles
 from arraystore.sources.archive import column, scan_sources
-from arraystore.sources.base import BringsTable, ImageSet, Source
+from arraystore.sources.base import BringsTable, ImageSet, PatchSource, Source
 from arraystore.sources.registry import recognise
 from arraystore.sources.tables import MetadataTable, read_metadata
 
@@ -194,7 +195,7 @@ def as_paths(metadata: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
     return [Path(metadata)] if isinstance(metadata, str | os.PathLike) else [Path(each) for each in metadata]
 
 
-def find_package(
+def find_source(
     paths: Sequence[Path],
     *,
     package: str | None,
@@ -202,8 +203,8 @@ def find_package(
     key: str | None,
     with_indirect: bool = False,
     shown: Progress,
-) -> Package:
-    """Scan sources, tell the images of one package, and look for the tables.
+) -> Package | PatchPackage:
+    """Scan sources, and tell whose they are: the images of one package and their tables, or its patches.
 
     Parameters
     ----------
@@ -222,7 +223,7 @@ def find_package(
 
     Returns
     -------
-    Package
+    Package or PatchPackage
 
     Raises
     ------
@@ -234,11 +235,45 @@ def find_package(
     with shown.phase("scan", unit="files") as advance:
         members = scan_sources(paths, with_indirect=with_indirect, progress=advance)
     publisher = recognise(members, package=package)
+    if isinstance(publisher, PatchSource):
+        patches = publisher.patches(members, package=package)
+        return find_patches(publisher, patches, metadata=metadata and [str(path) for path in metadata], key=key)
     images = publisher.images(members, package=package)
     table, further = _tables(publisher, paths, metadata)
     if key is not None and table is None:
         raise InvalidRequestError(f"key {key!r} is a column of a table: name the table with --metadata")
     return Package(publisher, images, table, further)
+
+
+def find_package(
+    paths: Sequence[Path],
+    *,
+    package: str | None,
+    metadata: Sequence[Path] | None,
+    key: str | None,
+    with_indirect: bool = False,
+    shown: Progress,
+) -> Package:
+    """Find images and their tables, where no patches are taken.
+
+    Parameters
+    ----------
+    paths, package, metadata, key, with_indirect, shown
+        As for `find_source`.
+
+    Returns
+    -------
+    Package
+
+    Raises
+    ------
+    SourceError, InvalidRequestError
+        As `find_source`, or if the sources are patches.
+    """
+    found = find_source(paths, package=package, metadata=metadata, key=key, with_indirect=with_indirect, shown=shown)
+    if isinstance(found, PatchPackage):
+        raise refuse_to_open(found, paths)
+    return found
 
 
 def _tables(

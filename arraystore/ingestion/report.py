@@ -22,6 +22,7 @@ _LABELS = {
         "records with a split that their publisher does not know",
     ),
     "unmatched-row": ("row of a further table without a record", "rows of further tables without a record"),
+    "unpaired-patch": ("patch without the other of its pair", "patches without the other of their pairs"),
     "unusable-file": ("file that cannot be read from the source", "files that cannot be read from the source"),
     "merged-duplicate": ("duplicate with the same bytes (kept once)", "duplicates with the same bytes (kept once)"),
     "skipped-file": ("file that is no image (skipped)", "files that are no images (skipped)"),

@@ -15,17 +15,18 @@ from arraystore.errors import InvalidRequestError, SourceError
 from arraystore.format.base import StoreWriter
 from arraystore.format.containers import open_layout, open_writer
 from arraystore.format.layout import DEFAULT_SHARD_NBYTES
-from arraystore.format.spec import FieldSpec, StoreSpec
+from arraystore.format.spec import Codec, FieldSpec, StoreSpec
 from arraystore.ingestion.content import Content, FieldContent
 from arraystore.ingestion.fields import Packing, write_content
-from arraystore.ingestion.package import JoinedPackage, Package, as_paths, find_package
+from arraystore.ingestion.package import JoinedPackage, Package, as_paths, find_source
+from arraystore.ingestion.patches import PatchPackage
 from arraystore.ingestion.plan import Rows
 from arraystore.ingestion.progress import Progress, make_progress
 from arraystore.ingestion.report import IngestReport
 from arraystore.ingestion.troubles import write_troubles
 from arraystore.ingestion.workdir import Job, begin_packing, remove_workdir, work_on
 from arraystore.sources.archive import column
-from arraystore.sources.base import Source
+from arraystore.sources.base import PatchSource, Source
 from arraystore.sources.hdf5_members import spill_indirect
 from arraystore.sources.tables import fingerprint_file
 from arraystore.threads import thread_count
@@ -49,9 +50,10 @@ def ingest(
     workers: int | None = None,
     progress: bool | None = None,
     overwrite: bool = False,
-    shard_nbytes: int = DEFAULT_SHARD_NBYTES,
+    codec: Literal["none", "zstd", "blosc"] = "none",
+    shard_nbytes: int | None = None,
 ) -> IngestReport:
-    """Make a store of a package of images and its metadata table.
+    """Make a store of a package of images and its metadata table, or of patches.
 
     Every byte of every image is kept. The store is finished when its root `zarr.json` is written, as the last file
     (in HDF5, when the file gets its name). Until then the same call finishes what is missing and leaves what is there.
@@ -87,8 +89,11 @@ def ingest(
     overwrite : bool, default False
         Whether a store that stands there already is replaced. If an ingest of the same sources and options was
         interrupted there, it goes on nevertheless.
-    shard_nbytes : int, default 256 MiB
-        Size of the files that hold the images.
+    codec : {"none", "zstd", "blosc"}, default "none"
+        How patches are compressed, each for itself. Not compressed, all of a field map as one array. Only for patches.
+    shard_nbytes : int, optional
+        Size of the files that hold the images; by default 256 MiB, and all patches of a field in one if they are not
+        compressed.
 
     Returns
     -------
@@ -120,12 +125,24 @@ def ingest(
     start = time.perf_counter()
     check_choice("check", check, get_args(Check))
     check_choice("rows", rows, get_args(Rows))
+    check_choice("codec", codec, ("none", *get_args(Codec)))
     threads = thread_count(workers, name="workers")
     paths = [Path(source)] if isinstance(source, str | os.PathLike) else [Path(each) for each in source]
     writer = open_writer(store)
     check_outside(writer.path, paths)
     shown = make_progress(progress)
-    found = find_package(paths, package=package, metadata=as_paths(metadata), key=key, with_indirect=True, shown=shown)
+    found = find_source(paths, package=package, metadata=as_paths(metadata), key=key, with_indirect=True, shown=shown)
+    if isinstance(found, PatchPackage):
+        options = {"package": found.patches.package, "codec": codec, "shard_nbytes": shard_nbytes}
+        job = Job(tuple(path.name for path in paths), found.fingerprint, None, options)
+        with work_on(writer, job, overwrite=overwrite) as state:
+            if state != "complete":
+                packing = Packing(writer, job.fingerprint, threads, DEFAULT_SHARD_NBYTES)
+                _write_patches(found, job, packing, shown)
+        return _report(writer.path, state=state, seconds=time.perf_counter() - start)
+    if codec != "none":
+        raise InvalidRequestError(f"codec {codec!r}: images are kept as they are; only arrays are compressed")
+    shard_nbytes = DEFAULT_SHARD_NBYTES if shard_nbytes is None else shard_nbytes
     options = {"package": found.images.package, "rows": rows, "check": check, "shard_nbytes": shard_nbytes}
     if key is not None:
         options["key"] = key
@@ -138,7 +155,22 @@ def ingest(
     with work_on(writer, job, overwrite=overwrite) as state:
         if state != "complete":
             _Run(found, job, Packing(writer, job.fingerprint, threads, shard_nbytes), shown).all_steps()
-    return _report(writer.path, found, state=state, seconds=time.perf_counter() - start)
+    return _report(
+        writer.path, state=state, seconds=time.perf_counter() - start, table=found.table, further=found.further
+    )
+
+
+def _write_patches(found: PatchPackage, job: Job, packing: Packing, shown: Progress) -> None:
+    """Do all steps of an ingest of patches that is not complete."""
+    codec = job.options["codec"]
+    content = found.content(codec=None if codec == "none" else codec, shard_nbytes=job.options["shard_nbytes"])
+    begin_packing(packing.writer)
+    written = write_content(packing, content, shown)
+    found.patches.members.check_unchanged()
+    troubles = found.troubles(written.results)
+    write_troubles(troubles_path(packing.writer.path), troubles)
+    counts = found.counts(written.results, troubles) | {"split": dict(written.splits)}
+    _commit(packing.writer, job, content, found.publisher, counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +203,8 @@ class _Run:
         written = write_content(self.packing, content, self.progress)
         images.members.check_unchanged()
         counts = self._count(joined, written.results[joined.publisher.field])
-        self._commit(joined.publisher, content, counts | {"split": dict(written.splits)})
+        counts |= {"split": dict(written.splits)}
+        _commit(self.writer, self.job, content, joined.publisher, counts)
 
     def _image_content(self, joined: JoinedPackage) -> FieldContent:
         images, plan = joined.images, joined.plan
@@ -185,22 +218,25 @@ class _Run:
         write_troubles(troubles_path(self.writer.path), troubles)
         return joined.counts(status, column(result.nbytes, np.uint32), troubles)
 
-    def _commit(self, publisher: Source, content: Content, counts: Mapping[str, Any]) -> None:
-        from arraystore import _core
 
-        spec = StoreSpec(
-            n=content.n,
-            fields=tuple(each.spec for each in content.fields),
-            key=publisher.key,
-            dataset=publisher.dataset,
-            package=self.package.images.package,
-            splits=publisher.splits,
-            source=self.job.to_json(),
-            counts=counts,
-            created_by=f"arraystore {_core.__version__}",
-        )
-        self.writer.commit(spec)
-        remove_workdir(self.writer)
+def _commit(
+    writer: StoreWriter, job: Job, content: Content, publisher: Source | PatchSource, counts: Mapping[str, Any]
+) -> None:
+    from arraystore import _core
+
+    spec = StoreSpec(
+        n=content.n,
+        fields=tuple(each.spec for each in content.fields),
+        key=publisher.key,
+        dataset=publisher.dataset,
+        package=job.options["package"],
+        splits=publisher.splits,
+        source=job.to_json(),
+        counts=counts,
+        created_by=f"arraystore {_core.__version__}",
+    )
+    writer.commit(spec)
+    remove_workdir(writer)
 
 
 def troubles_path(store: Path) -> Path:
@@ -208,7 +244,9 @@ def troubles_path(store: Path) -> Path:
     return store.with_name(store.name + ".troubles.csv")
 
 
-def _report(store: Path, found: Package, *, state: str, seconds: float) -> IngestReport:
+def _report(
+    store: Path, *, state: str, seconds: float, table: Path | None = None, further: Sequence[Path] = ()
+) -> IngestReport:
     spec = open_layout(store).spec
     listed = troubles_path(store)
     return IngestReport(
@@ -223,8 +261,8 @@ def _report(store: Path, found: Package, *, state: str, seconds: float) -> Inges
         troubles_path=listed if spec.counts["troubles"] and listed.exists() else None,
         rows_left_out=spec.counts["rows_left_out"],
         images_left_out=spec.counts["images_left_out"],
-        metadata=found.table,
-        joined=tuple(found.further),
+        metadata=table,
+        joined=tuple(further),
         state=state,
     )
 

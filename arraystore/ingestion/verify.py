@@ -8,17 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from arraystore.errors import ArrayStoreError
 from arraystore.format.arrays import KEY_DTYPES, RAGGED_DTYPES, field_dtypes
 from arraystore.format.base import KEY, Layout, Problem
+from arraystore.format.codecs import unblosc
 from arraystore.format.containers import open_layout
+from arraystore.format.items import open_items
+from arraystore.format.spec import FieldSpec
 from arraystore.ingestion.progress import Progress, format_count, make_progress
 from arraystore.threads import thread_count
 
 if TYPE_CHECKING:
-    from arraystore._core import Field, Keys
+    from arraystore._core import ArrayField, Field, Keys
 
 _ROWS_AT_A_TIME = 65_536
+_ITEMS_AT_A_TIME = 4_096
 _SHOWN_PROBLEMS = 20
 
 
@@ -116,7 +122,10 @@ def verify(path: str | os.PathLike[str], *, workers: int | None = None, progress
 
 def _check_records(layout: Layout, threads: int, shown: Progress) -> Iterator[Problem]:
     keys = _open_keys(layout)
-    groups = {field.name: field_dtypes(field.kind) for field in layout.spec.fields}
+    for each in layout.spec.fields:
+        if each.kind == "array":
+            yield from _check_items(layout, each, keys, threads, shown)
+    groups = {field.name: field_dtypes(field.kind) for field in layout.spec.fields if field.kind != "array"}
     for name, arrays in {**groups, KEY: RAGGED_DTYPES}.items():
         with shown.phase(name, total=layout.spec.n, unit="records") as advance:
             try:
@@ -129,6 +138,34 @@ def _check_records(layout: Layout, threads: int, shown: Progress) -> Iterator[Pr
             except (ArrayStoreError, OSError) as error:
                 # An index array that cannot be read stands for all of its records.
                 yield Problem("record", name, f"the records cannot be checked: {error}")
+
+
+def _check_items(
+    layout: Layout, field: FieldSpec, keys: Keys | None, threads: int, shown: Progress
+) -> Iterator[Problem]:
+    try:
+        items, stored = open_items(layout, field, keys), layout.items(field.name)
+        with shown.phase(field.name, total=stored.count, unit="items") as advance:
+            for start in range(0, stored.count, _ITEMS_AT_A_TIME):
+                stop = min(start + _ITEMS_AT_A_TIME, stored.count)
+                if stored.codec == "blosc":
+                    yield from _check_blosc(field, items, range(start, stop))
+                else:
+                    for item, _, message in items.check(start, stop, threads=threads):
+                        yield Problem("record", f"{field.name} item {item}", message)
+                advance(stop, 0)
+    except (ArrayStoreError, OSError) as error:
+        yield Problem("record", field.name, f"the items cannot be checked: {error}")
+
+
+def _check_blosc(field: FieldSpec, items: ArrayField, numbers: range) -> Iterator[Problem]:
+    out = np.empty(field.item_nbytes, np.uint8)
+    for item in numbers:
+        try:
+            unblosc(items.stored_item(item), out)
+            items.check_bytes(item, out.tobytes())
+        except (ArrayStoreError, OSError) as error:
+            yield Problem("record", f"{field.name} item {item}", str(error))
 
 
 def _open_keys(layout: Layout) -> Keys | None:

@@ -100,12 +100,18 @@ class ImageSet:
 
     def skipped_paths(self) -> Iterator[tuple[str, str]]:
         """Yield reason and path of each skipped file that belongs on the list of troubles."""
-        unusable = set(self.unusable)
-        yield from ((reason, path) for path, reason in self.members.skipped if (path, reason) not in unusable)
-        for group in self.skipped:
-            if group.is_listed:
-                for index in group.indices.tolist():
-                    yield group.reason, self.members.path(index)
+        return _skipped_paths(self.members, self.unusable, self.skipped)
+
+
+def _skipped_paths(
+    members: Members, unusable: Sequence[tuple[str, str]], skipped: Sequence[Skipped]
+) -> Iterator[tuple[str, str]]:
+    told = set(unusable)
+    yield from ((reason, path) for path, reason in members.skipped if (path, reason) not in told)
+    for group in skipped:
+        if group.is_listed:
+            for index in group.indices.tolist():
+                yield group.reason, members.path(index)
 
 
 def check_published_key(source: Source, key: str | None) -> None:
@@ -172,6 +178,97 @@ class Source(Protocol):
 
     def extra_table(self, path: Path, *, spill: Path) -> ExtraTable:
         """Read a further table, to be joined to the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatchField:
+    """The patches of one field, and which of them each record has.
+
+    Parameters
+    ----------
+    name : str
+        Name of the field.
+    indices : ndarray of int64, shape (m,)
+        Index in the members of each patch, in the order of the records.
+    row : ndarray of uint32, shape (n,)
+        The patch of each record; 2^32 - 1 if it has none.
+    """
+
+    name: str
+    indices: npt.NDArray[np.int64]
+    row: npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True)
+class PatchSet:
+    """The patches of one package, several to a record.
+
+    Parameters
+    ----------
+    members : Members
+        All files that were scanned.
+    package : str
+        Publisher's name of the package.
+    keys : Strings
+        Key of each record.
+    fields : tuple of PatchField
+        The fields, the main one first.
+    split : PathLabels
+        Split of each record.
+    level : ndarray of int16, shape (n,)
+        Level of each record, 0 if it has none.
+    stems : Strings
+        Name of the file of each record, without its suffix.
+    merged : sequence of (int, int)
+        Members with the place and the bytes of another: the one that is kept, the one that is not.
+    unusable : tuple of (str, str)
+        Path and reason of each file that should be a patch, but cannot be read from the source.
+    skipped : tuple of Skipped
+        The members that are no patches of the package.
+    """
+
+    members: Members
+    package: str
+    keys: Strings
+    fields: tuple[PatchField, ...]
+    split: PathLabels
+    level: npt.NDArray[np.int16]
+    stems: Strings
+    merged: Sequence[tuple[int, int]]
+    unusable: tuple[tuple[str, str], ...]
+    skipped: tuple[Skipped, ...]
+
+    @property
+    def indices(self) -> npt.NDArray[np.int64]:
+        """Index in the members of every patch."""
+        return np.concatenate([each.indices for each in self.fields])
+
+    def skipped_paths(self) -> Iterator[tuple[str, str]]:
+        """Yield reason and path of each skipped file that belongs on the list of troubles."""
+        return _skipped_paths(self.members, self.unusable, self.skipped)
+
+
+@runtime_checkable
+class PatchSource(Protocol):
+    """A publisher's layout of files that are patches, several to a record. Their paths tell all that is known."""
+
+    @property
+    def dataset(self) -> str:
+        """Publisher's name of the data set."""
+
+    @property
+    def key(self) -> str:
+        """Name of the key."""
+
+    @property
+    def splits(self) -> Mapping[str, tuple[str, ...]]:
+        """For each name of a split or alias, the splits that it stands for."""
+
+    def recognises(self, members: Members) -> bool:
+        """Tell whether the files lie as in this layout."""
+
+    def patches(self, members: Members, *, package: str | None = None) -> PatchSet:
+        """Tell the patches among all files, all of one package, and which belong together."""
 
 
 @runtime_checkable

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from arraystore.sources.base import Source
+from arraystore.sources.base import PatchSource, Source
 from arraystore.sources.bioscan1m import Bioscan1M
 from arraystore.sources.bioscan5m import Bioscan5M
+from arraystore.sources.biosr import BioSR
 from arraystore.sources.clibd import Clibd
 from arraystore.sources.folder import Folder
 
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 BIOSCAN_5M: Source = Bioscan5M()
 SOURCES: tuple[Source, ...] = (Bioscan1M(), BIOSCAN_5M)
 ANY_FOLDER: Source = Folder()
+BIOSR: PatchSource = BioSR()
 
 
-def recognise(members: Members, *, package: str | None = None) -> Source:
+def recognise(members: Members, *, package: str | None = None) -> Source | PatchSource:
     """Return the source whose layout the files have.
 
     Parameters
@@ -31,10 +33,12 @@ def recognise(members: Members, *, package: str | None = None) -> Source:
 
     Returns
     -------
-    Source
+    Source or PatchSource
         The first that knows their directories. If none does, any folder; but BIOSCAN-5M if a package was asked for,
         which only publishers have.
     """
+    if BIOSR.recognises(members):
+        return BIOSR
     clibd = Clibd()
     if clibd.recognises(members):
         return clibd.for_members(members)
