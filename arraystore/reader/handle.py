@@ -18,6 +18,7 @@ from arraystore.format.containers import open_layout
 from arraystore.format.spec import StoreSpec
 
 if TYPE_CHECKING:
+    from arraystore.reader.array_field import ArrayField
     from arraystore.reader.column import StoredColumn
     from arraystore.virtual.opened import OpenedSource
 
@@ -83,6 +84,13 @@ class Handle:
     def field(self, name: str) -> _core.Field:
         """Return a field by its name, which is one of the specification."""
         return self._once("field", name, lambda: self._make_field(name))
+
+    def array_field(self, name: str) -> ArrayField:
+        """Return a field of arrays by its name, which is one of the specification."""
+        # Imported here: who reads images needs nothing of it.
+        from arraystore.reader.array_field import ArrayField
+
+        return self._once("arrays", name, lambda: ArrayField(self.layout, name, self.keys()))
 
     def column(self, name: str) -> StoredColumn:
         """Return a column as it lies on disk, with read-only arrays; it is read once."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from arraystore.format.spec import FORMAT_VERSION, Status
+from arraystore.format.items import worst_status
+from arraystore.format.spec import FORMAT_VERSION, FieldSpec, Status
 from arraystore.reader.column import Column
 from arraystore.reader.handle import Handle
 from arraystore.reader.indexing import Rows
@@ -46,6 +49,8 @@ class Info(Mapping[str, Any]):
         Version of the format.
     created_by : str
         Name and version of the writer.
+    arrays : dict of str to dict
+        Of each field of arrays, ``dtype`` and ``shape`` of an array and the ``codec``, None if they are not compressed.
     is_source : bool
         Whether it is a source that is opened as it is. No image of it has been checked: the status of any with bytes is
         ``sound``.
@@ -64,6 +69,7 @@ class Info(Mapping[str, Any]):
     troubles: dict[str, int]
     format_version: int
     created_by: str
+    arrays: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     is_source: bool = False
 
     def __getitem__(self, name: str) -> Any:
@@ -78,7 +84,10 @@ class Info(Mapping[str, Any]):
         return len(self._names())
 
     def __repr__(self) -> str:
-        kinds = [f"{name} ({kind}, {_megabytes(self.nbytes[name])})" for name, kind in self.fields.items()]
+        kinds = [
+            f"{name} ({kind}{self._form_of(name)}, {_megabytes(self.nbytes[name])})"
+            for name, kind in self.fields.items()
+        ]
         store = ("store", f"{self.path} (format {self.format_version}, {self.created_by})")
         lines = [
             ("source", f"{self.path} (as it is, no image is checked)") if self.is_source else store,
@@ -91,6 +100,13 @@ class Info(Mapping[str, Any]):
             ("troubles", _counted(self.troubles)),
         ]
         return "\n".join(f"{label:<9}{text}" for label, text in lines if text)
+
+    def _form_of(self, name: str) -> str:
+        if name not in self.arrays:
+            return ""
+        form = self.arrays[name]
+        codec = f" {form['codec']}" if form["codec"] else ""
+        return f" {form['dtype']} {'x'.join(map(str, form['shape']))}{codec}"
 
     def _names(self) -> tuple[str, ...]:
         return tuple(field.name for field in fields(self))
@@ -108,12 +124,19 @@ def make_info(handle: Handle, rows: Rows | None) -> Info:
     """
     spec = handle.spec
     picked = slice(None) if rows is None else rows
-    nbytes = {each.name: int(handle.numbers(each.name, "nbytes")[picked].sum(dtype=np.uint64)) for each in spec.fields}
-    status: dict[str, int] = {}
+    arrays = [handle.array_field(each.name) for each in spec.fields if each.kind == "array"]
+    nbytes, status = {}, {}
     for each in spec.fields:
+        if each.kind != "array":
+            nbytes[each.name] = int(handle.numbers(each.name, "nbytes")[picked].sum(dtype=np.uint64))
         if each.kind == "jpeg":
-            counts = np.bincount(handle.numbers(each.name, "status")[picked])
-            status = {_label(code): int(count) for code, count in enumerate(counts) if count}
+            status = _counted_status(handle.numbers(each.name, "status")[picked])
+    for stored in arrays:
+        # An array that several records share is there once.
+        items = np.unique(stored.item[picked])
+        nbytes[stored.spec.name] = int((items >= 0).sum()) * stored.spec.item_nbytes
+    if arrays:
+        status = _counted_status(worst_status([(each.item[picked], each.status) for each in arrays]))
     columns = handle.layout.column_names
     splits = Column("split", handle.column("split"), rows).value_counts() if "split" in columns else {}
     return Info(
@@ -130,8 +153,17 @@ def make_info(handle: Handle, rows: Rows | None) -> Info:
         troubles=dict(spec.counts.get("troubles", {})),
         format_version=FORMAT_VERSION,
         created_by=spec.created_by,
+        arrays={each.spec.name: _form(each.spec) for each in arrays},
         is_source=handle.source is not None,
     )
+
+
+def _counted_status(status: npt.NDArray[Any]) -> dict[str, int]:
+    return {_label(code): int(count) for code, count in enumerate(np.bincount(status)) if count}
+
+
+def _form(spec: FieldSpec) -> dict[str, Any]:
+    return {"dtype": spec.dtype, "shape": list(spec.shape), "codec": spec.codec}
 
 
 def _label(code: int) -> str:

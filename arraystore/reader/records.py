@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from arraystore import _core
 from arraystore.errors import FormatError, InvalidRequestError
+from arraystore.format.items import worst_status
 from arraystore.reader.arguments import switch
+from arraystore.reader.arrays import ArrayRecords
 from arraystore.reader.crops import (
     CropBatch,
     CropMode,
@@ -23,7 +25,6 @@ from arraystore.reader.crops import (
 )
 from arraystore.reader.dna import DnaForm
 from arraystore.reader.indexing import Index, Many, One, Rows, is_single, single_row
-from arraystore.reader.table import RecordTable
 from arraystore.threads import thread_count
 
 __all__ = ["Pixels", "Records"]
@@ -34,15 +35,11 @@ Pixels = npt.NDArray[np.uint8]
 _ENCODED_ROWS = 65_536
 
 
-class Records(RecordTable):
+class Records(ArrayRecords):
     """Reading of images and texts, common to a store and its views."""
 
-    @overload
-    def __getitem__(self, index: One) -> Pixels: ...
-    @overload
-    def __getitem__(self, index: Many) -> list[Pixels]: ...
-    def __getitem__(self, index: Any) -> Pixels | list[Pixels]:
-        """Decode one image, or many.
+    def __getitem__(self, index: Any) -> Any:
+        """Decode one image, or many; or read the arrays of one record, or of many.
 
         Parameters
         ----------
@@ -53,13 +50,16 @@ class Records(RecordTable):
         -------
         ndarray of uint8, shape (height, width, 3), or list of them
             RGB, in the order asked.
+        dict of str to ndarray
+            Of a store of arrays, those of each field by its name: of one record, or of many in the order asked. The
+            array alone if there is one field.
 
         Raises
         ------
         UnknownKeyError, IndexError
             If there is no such record.
         MissingImageError
-            If the record has no image.
+            If the record has no image, or lacks one of its arrays.
         DecodeError
             If the image cannot be decoded.
         DamagedStoreError
@@ -67,11 +67,22 @@ class Records(RecordTable):
         """
         if isinstance(index, tuple):
             raise IndexError("a store has one dimension: put rows or keys in a list")
+        if self._holds_arrays():
+            return self._arrays_at(index)
         if is_single(index):
             return self._decode(self._one(index), verify=True, threads=1)[0]
         return self.read(index)
 
-    def __iter__(self) -> Iterator[Pixels]:
+    def _holds_arrays(self) -> bool:
+        return bool(self._array_names()) and all(field.kind in ("array", "text") for field in self.handle.spec.fields)
+
+    def _arrays_at(self, index: Any) -> Any:
+        if not is_single(index):
+            return self.arrays(index)
+        found = self._read_arrays(self._one(index), None, None, verify=True, threads=1)
+        return {name: array[0] for name, array in found.items()} if isinstance(found, dict) else found[0]
+
+    def __iter__(self) -> Iterator[Any]:
         return (self[row] for row in range(len(self)))
 
     def read(self, rows: Index, *, verify: bool = True, threads: int | None = None) -> list[Pixels]:
@@ -243,8 +254,12 @@ class Records(RecordTable):
         """Why each image can or cannot be decoded, 0 if it is sound: ndarray of uint8, shape (n,).
 
         The codes are those of `arraystore.format.spec.Status`. Of a source that is opened as it is, no image has been
-        checked: 0 is then any image with bytes.
+        checked: 0 is then any image with bytes. Of a store of arrays, it is that of the first array of a record that is
+        not sound.
         """
+        if self._holds_arrays():
+            fields = [self.handle.array_field(name) for name in self._array_names()]
+            return worst_status([(self.item_rows(each.spec.name), each.status) for each in fields])
         status = self.handle.numbers(self._field_name("jpeg", None), "status")
         taken = status if self._store_rows is None else status[self._store_rows]
         return taken.astype(np.uint8, copy=False)
@@ -416,24 +431,8 @@ class Records(RecordTable):
     def _image_field(self) -> _core.Field:
         return self.handle.field(self._field_name("jpeg", None))
 
-    def _field_name(self, kind: str, wanted: str | None) -> str:
-        names = [field.name for field in self.handle.spec.fields if field.kind == kind]
-        if wanted in names:
-            return str(wanted)
-        if wanted is not None or len(names) != 1:
-            raise InvalidRequestError(
-                f"{kind} field {wanted!r}: the store has {', '.join(names) or 'none'}"
-                if wanted is not None or not names
-                else f"name the {kind} field: the store has {', '.join(names)}",
-                "unknown-field",
-            )
-        return names[0]
-
     def _one(self, index: Any) -> Rows:
         return self.to_store_rows(np.array([single_row(index, len(self), self.find)], np.int64))
-
-    def _many(self, index: Any) -> Rows:
-        return np.ascontiguousarray(self.to_store_rows(self.rows(index)))
 
     def _one_or_many(self, index: Any) -> Rows:
         return self._one(index) if is_single(index) else self._many(index)
