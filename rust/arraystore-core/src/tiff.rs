@@ -7,7 +7,7 @@ use std::fmt::{self, Display, Formatter};
 use std::io::{Cursor, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use tiff::decoder::{Decoder, DecodingSampleType, Limits};
+use tiff::decoder::{Decoder, Limits};
 use tiff::tags::Tag;
 use tiff::{ColorType, TiffError};
 
@@ -16,6 +16,11 @@ use crate::status::Status;
 
 /// Beyond its samples, a file may have this many bytes: descriptions, an unused block, a colour profile.
 const MOST_OTHER_NBYTES: u64 = 16 << 20;
+
+/// Values of the tag `SampleFormat`.
+const UINT: u16 = 1;
+const INT: u16 = 2;
+const FLOAT: u16 = 3;
 
 /// The type of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,11 +180,17 @@ fn look(decoder: &mut Decoder<Cursor<&[u8]>>) -> Result<PatchForm, Flaw> {
             "expected one sample for each pixel, found {color:?} {size}"
         )));
     };
-    let sample = match decoder.image_buffer_layout()?.sample_type {
-        Some(DecodingSampleType::U16) if bits == 16 => Sample::U16,
-        Some(DecodingSampleType::F32) if bits == 32 => Sample::F32,
-        other => {
-            let found = other.map_or_else(|| "others".to_owned(), |kind| format!("{kind:?}"));
+    let formats = decoder.find_tag_unsigned_vec::<u16>(Tag::SampleFormat)?;
+    let sample = match (formats.as_deref().unwrap_or(&[UINT]), bits) {
+        ([UINT], 16) => Sample::U16,
+        ([FLOAT], 32) => Sample::F32,
+        (format, _) => {
+            let found = match format {
+                [UINT] => "unsigned integers",
+                [INT] => "signed integers",
+                [FLOAT] => "floats",
+                _ => "others",
+            };
             return Err(unsupported(format!(
                 "expected samples of uint16 or float32, found {found} of {bits} bits, {size}"
             )));

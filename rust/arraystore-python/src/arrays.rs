@@ -131,17 +131,23 @@ impl ArrayField {
     }
 }
 
-/// `(dtype, (height, width))` of the patch in a TIFF file, or why it is none.
+/// `(dtype, (height, width))`.
+type GivenForm = (String, (u32, u32));
+
+/// The form of the patch in a TIFF file, or why it is none.
 #[pyfunction]
-pub(crate) fn tiff_form(file: &[u8]) -> (Option<(&'static str, (u32, u32))>, String) {
+pub(crate) fn tiff_form(file: &[u8]) -> (Option<GivenForm>, String) {
     match tiff::form_of(file) {
-        Ok(PatchForm { sample, size }) => (Some((sample.name(), (size.height, size.width))), String::new()),
+        Ok(PatchForm { sample, size }) => (
+            Some((sample.name().to_owned(), (size.height, size.width))),
+            String::new(),
+        ),
         Err(flaw) => (None, flaw.text),
     }
 }
 
 /// What is expected of TIFF files, as Python gives it.
-pub(crate) fn patch_form((dtype, (height, width)): (String, (u32, u32))) -> Result<PatchForm> {
+pub(crate) fn patch_form((dtype, (height, width)): GivenForm) -> Result<PatchForm> {
     let sample = Sample::from_name(&dtype).ok_or_else(|| {
         Error::InvalidRequest(format!("tiff: expected samples of uint16 or float32, found {dtype:?}"))
     })?;
