@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from arraystore import _core
-from arraystore.errors import DuplicateKeyError
+from arraystore.errors import DuplicateKeyError, InternalError
 from arraystore.format.columns import WritableColumn
 from arraystore.format.spec import FieldSpec, Status
 from arraystore.ingestion.content import Check, Content, FieldContent, LazyColumns
@@ -59,6 +59,8 @@ class Additions:
     def counts(self) -> dict[str, int]:
         """Return what an append tells of its additions."""
         images = self.content.fields[0]
+        if not isinstance(images, FieldContent):
+            raise InternalError(f"{images.spec.name} holds no images")
         return {
             "added": self.content.n - self.base_n,
             "images": len(images.record),

@@ -91,6 +91,10 @@ class LazyColumns(Mapping[str, WritableColumn]):
         self._makers = makers
 
     def __getitem__(self, name: str) -> WritableColumn:
+        from arraystore import _core
+
+        # What the last one was made of.
+        _core.release_memory()
         return self._makers[name]()
 
     def __iter__(self) -> Iterator[str]:

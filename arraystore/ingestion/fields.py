@@ -99,6 +99,8 @@ def write_content(packing: Packing, content: Content, shown: Progress) -> Writte
     data = {each.spec.name: _data_form(each.spec, _place(packing, each)) for each in content.fields}
     data[KEY] = _data_form(FieldSpec(KEY, "text"), place_records(key_nbytes, shard_nbytes=packing.shard_nbytes))
     splits = _begin(writer, content, data, shown)
+    # What the columns were made of is gone now, and hours of packing may follow.
+    _core.release_memory()
     fields = {each.spec.name: each for each in content.fields}
     keys_file = writer.work_directory / "keys.bin"
     fields[KEY] = strings_content(FieldSpec(KEY, "text"), content.keys, np.arange(content.n), spill=keys_file)

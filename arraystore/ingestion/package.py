@@ -76,6 +76,8 @@ class Package:
         SourceError, DuplicateKeyError
             If a table is damaged, or table and images contradict each other.
         """
+        from arraystore import _core
+
         publisher, metadata, table = self.publisher, None, self.table
         if table is not None:
             publisher = publisher.for_table(table, key=key)
@@ -85,6 +87,7 @@ class Package:
             with shown.phase("metadata", unit="rows") as advance:
                 spill = directory / "text.bin"
                 metadata = read_metadata(table, publisher.table, key=publisher.key, spill=spill, progress=advance)
+        _core.release_memory()
         plan = make_plan(
             self.images,
             metadata,
@@ -95,6 +98,7 @@ class Package:
         )
         joined = self._join_further(publisher, plan, metadata, directory) if metadata is not None else []
         unmatched = [each.unmatched for each in joined]
+        _core.release_memory()
         return JoinedPackage(publisher, self.images, plan, metadata is not None, unmatched, metadata, joined)
 
     def _join_further(

@@ -87,6 +87,9 @@ class ImageSet:
     @property
     def stems(self) -> Strings:
         """Name of the file of each image, without its suffix."""
+        if len(self.indices) == len(self.members):
+            # All of them, since indices ascend.
+            return self.members.stems
         return self.members.stems.take(self.indices.astype(np.uint64))
 
     @property

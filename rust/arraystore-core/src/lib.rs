@@ -18,6 +18,7 @@ pub mod jpeg;
 pub mod key_table;
 pub mod keys;
 pub mod members;
+pub mod memory;
 pub mod output;
 pub mod pack;
 pub mod pieces;

@@ -34,7 +34,7 @@ mod _core {
     #[pymodule_export]
     use super::ingest::{Extents, Members, differing, index_keys, join_members, match_keys, scan_sources};
     #[pymodule_export]
-    use super::pack::{PackResult, crc32c, file_crc32c, pack_records, write_sharded};
+    use super::pack::{PackResult, crc32c, file_crc32c, pack_records, release_memory, write_sharded};
     #[pymodule_export]
     use super::strings::Strings;
     #[pymodule_export]

@@ -167,3 +167,8 @@ pub(crate) fn file_crc32c(py: Python<'_>, path: PathBuf, offset: u64, nbytes: Op
 pub(crate) fn crc32c(data: &[u8], initial: u32) -> u32 {
     arraystore_core::shard::crc32c(initial, data)
 }
+
+#[pyfunction]
+pub(crate) fn release_memory(py: Python<'_>) {
+    py.detach(arraystore_core::memory::release);
+}
