@@ -138,8 +138,9 @@ class ArrayForm:
         return -(-self.length // self.shard_length)
 
     def shard_names(self) -> list[str]:
-        """Return the chunk keys of the shards, as paths below the array."""
-        return [f"{CHUNKS}/{shard}" for shard in range(self.shard_count)]
+        """Return the chunk keys of the shards, as paths below the array: `c/0`, or `c/0/0/0` for three dimensions."""
+        others = "/0" * len(self.item_shape)
+        return [f"{CHUNKS}/{shard}{others}" for shard in range(self.shard_count)]
 
     def chunk_count(self, shard: int) -> int:
         """Return how many inner chunks a shard holds; the last shard of the array, or of a segment, may hold fewer."""

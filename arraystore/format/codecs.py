@@ -61,17 +61,17 @@ def compress_items(packed: Path, form: ArrayForm, directory: Path, *, threads: i
     form : ArrayForm
         The array, with its codec.
     directory : Path
-        Where the shards are to be.
+        Directory of the array.
     threads : int
         Threads that compress.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     dtype = np.dtype(form.dtype).newbyteorder("<")
     items = np.memmap(packed, dtype, "r", shape=(form.length, *form.item_shape))
     with ThreadPoolExecutor(threads) as pool:
         for shard, name in enumerate(form.shard_names()):
             first = shard * form.shard_length
-            path = directory / name.rpartition("/")[2]
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(path.name + ".partial")
             with temporary.open("wb") as file:
                 nbytes = []

@@ -109,7 +109,7 @@ class ZarrWriter:
         form = self._data[group]
         if self._is_staged(group):
             return PackTarget(FileSpan(self._stage(group), 0), form.total_nbytes, form.span_nbytes)
-        place = ShardFiles(self._shards(group), CHUNK_NBYTES if form.item is None else form.item.item_nbytes)
+        place = ShardFiles(self._shards(group), CHUNK_NBYTES)
         return PackTarget(place, form.total_nbytes, form.shard_nbytes)
 
     def seal(self, group: str, *, threads: int) -> None:
@@ -124,34 +124,37 @@ class ZarrWriter:
         """
         if not self._is_staged(group):
             return
-        form, stage, shards = _array_form(self._data[group]), self._stage(group), self._shards(group)
+        form, stage, array = _array_form(self._data[group]), self._stage(group), self.path / group / "data"
         if form.codec is not None:
-            compress_items(stage, form, shards, threads=threads)
-            return
-        with stage.open("r+b") as file:
-            file.truncate(form.total_nbytes)
-            file.seek(form.total_nbytes)
-            file.write(form.footer(0))
-            file.flush()
-            os.fsync(file.fileno())
-        shards.mkdir(parents=True, exist_ok=True)
-        stage.replace(shards / "0")
+            compress_items(stage, form, array, threads=threads)
+        elif form.shard_count > 1:
+            _cut(stage, form, array)
+        else:
+            with stage.open("r+b") as file:
+                file.truncate(form.total_nbytes)
+                file.seek(form.total_nbytes)
+                file.write(form.footer(0))
+                file.flush()
+                os.fsync(file.fileno())
+            shard = array / form.shard_names()[0]
+            shard.parent.mkdir(parents=True, exist_ok=True)
+            stage.replace(shard)
 
     def _is_staged(self, group: str) -> bool:
         """Tell whether items are packed into one file first, part by part, so that what is finished of it can be kept.
 
-        It becomes the only shard, or the shards are made of it by compressing.
+        It becomes the only shard, or the shards are made of it.
         """
         form = self._data[group]
-        if form.item is None or not form.total_nbytes:
-            return False
-        return form.item.codec is not None or form.shard_nbytes >= form.total_nbytes
+        return form.item is not None and form.total_nbytes > 0
 
     def _prepare_stage(self, group: str) -> None:
         if not self._is_staged(group):
             return
-        form, stage, shard = self._data[group], self._stage(group), self._shards(group) / "0"
-        if _array_form(form).codec is None and shard.exists() and not stage.exists():
+        form, stage = self._data[group], self._stage(group)
+        array = _array_form(form)
+        shard = self.path / group / "data" / array.shard_names()[0]
+        if array.codec is None and array.shard_count == 1 and shard.exists() and not stage.exists():
             # It was finished before the ingest was interrupted.
             shard.replace(stage)
         if stage.exists() and stage.stat().st_size >= form.total_nbytes:
@@ -238,6 +241,22 @@ def _array_form(form: DataForm) -> ArrayForm:
     if form.item is None:
         return ArrayForm.data(form.total_nbytes, form.shard_nbytes)
     return ArrayForm.items(form.item, form.count or 0, form.shard_nbytes // form.item.item_nbytes)
+
+
+def _cut(packed: Path, form: ArrayForm, directory: Path) -> None:
+    """Write the shards of a field of arrays that are not compressed; each under a temporary name first."""
+    with packed.open("rb") as items:
+        for shard, name in enumerate(form.shard_names()):
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(path.name + ".partial")
+            with temporary.open("wb") as file:
+                for _ in range(form.chunk_count(shard)):
+                    file.write(items.read(form.chunk_nbytes))
+                file.write(form.footer(shard))
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
 
 
 def write_document(directory: Path, document: Mapping[str, Any]) -> None:
