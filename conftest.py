@@ -11,14 +11,16 @@ from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
 @pytest.fixture(scope="session")
 def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with `bioscan5m/` (200 images), and `cropped_256.zarr` and `cropped_256.h5` made from it."""
+    """Return a folder with `bioscan5m/` (200 images), its stores `cropped_256.zarr` and `.h5`, and `biosr.zarr`."""
     import arraystore
+    from arraystore.testing.biosr import make_biosr
     from arraystore.testing.packages import make_bioscan5m
 
     folder = tmp_path_factory.mktemp("examples")
     package = make_bioscan5m(folder, 200)
     for store in ("cropped_256.zarr", "cropped_256.h5"):
         arraystore.ingest(package.sources(), folder / store, metadata=package.metadata, progress=False)
+    arraystore.ingest(make_biosr(folder).root, folder / "biosr.zarr", progress=False)
     return folder
 
 
@@ -44,7 +46,7 @@ def _docstring_runs_in_example_folder(request: pytest.FixtureRequest) -> None:
     """Make the folder only for docstrings that open something in it."""
     if isinstance(request.node, pytest.DoctestItem):
         source = "".join(example.source for example in request.node.dtest.examples)
-        if "cropped_256.zarr" in source:
+        if "cropped_256.zarr" in source or "biosr.zarr" in source:
             request.getfixturevalue("in_example_folder")
 
 

@@ -35,9 +35,9 @@ def test_a_wrong_entry_is_named(entries):
 
 
 def test_the_last_shard_of_each_segment_is_as_short_as_its_bytes():
-    form = ArrayForm("uint8", 300_000, SHARD, 65_536, (70_000, 300_000))
+    form = ArrayForm("uint8", 300_000, SHARD, 65_536, ends=(70_000, 300_000))
     assert [form.chunk_count(shard) for shard in range(form.shard_count)] == [2, 2, 1]
-    form = ArrayForm("uint8", 300_000, SHARD, 65_536, (10, 300_000))
+    form = ArrayForm("uint8", 300_000, SHARD, 65_536, ends=(10, 300_000))
     assert [form.chunk_count(shard) for shard in range(form.shard_count)] == [1, 2, 1]
 
 

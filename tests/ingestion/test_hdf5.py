@@ -291,5 +291,5 @@ def test_second_ingest_into_the_same_file_is_refused(package, tmp_path):
     path = tmp_path / "s.h5"
     with workdir.work_on(Hdf5Writer(path), workdir.Job(("a",), 1, None, {}), overwrite=False) as state:
         assert state == "new"
-        with pytest.raises(SourceError, match="another ingest"):
+        with pytest.raises(SourceError, match="another process is writing"):
             arraystore.ingest(package.sources(), path, overwrite=True)

@@ -199,5 +199,5 @@ def test_an_index_that_is_opened_as_a_store_has_all_but_the_images(archive, cach
     (entry,) = cache.iterdir()
     with arraystore.open(entry) as index:
         assert index.keys.to_list() == keys
-        with pytest.raises(InvalidRequestError, match="jpeg field None: the store has none"):
+        with pytest.raises(InvalidRequestError, match=r"the store has no images: its fields are image \(place\)"):
             index.jpeg(0)
