@@ -57,3 +57,7 @@ def test_the_comparison_runs(tmp_path):
 
 def test_the_bench_of_hdf5_scans_runs(tmp_path):
     assert "300 members scanned" in run("hdf5_scan.py", "--members", "300", "--folder", str(tmp_path))
+
+
+def test_the_bench_of_patches_runs():
+    assert "tensorstore" in run("patches.py", "--patches", "64", "--rounds", "1")
