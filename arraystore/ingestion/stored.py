@@ -52,7 +52,10 @@ class StoredPart:
         self.spec = layout.spec
         for each in self.spec.fields:
             if each.kind not in _COPIED:
-                raise FormatError(f"{layout.path}: field {each.name} of kind {each.kind} cannot be copied")
+                raise FormatError(
+                    f"{layout.path}: field {each.name} of kind {each.kind} cannot be copied yet: ingest its source "
+                    "again into the container that you want"
+                )
         self.rows: Indices = np.arange(self.spec.n) if rows is None else rows
         self.is_whole = rows is None
         # The record of the result that each row becomes, -1 for none; `merge` and `append` change it.
