@@ -38,6 +38,7 @@ class ArrayField:
         self.stored = layout.items(name)
         self.dtype = np.dtype(self.spec.dtype).newbyteorder("<")
         self.core = open_items(layout, self.spec, keys)
+        self._keys = keys
         # One number for each record and for each item: read when they are first asked for.
         self._item: Rows | None = None
         self._status: npt.NDArray[np.uint8] | None = None
@@ -105,7 +106,12 @@ class ArrayField:
             try:
                 unblosc(compressed, flat[number * item_nbytes : (number + 1) * item_nbytes])
             except DamagedStoreError as error:
-                raise DamagedStoreError(f"record {rows[number]}, {self.spec.name}: {error}", error.code) from error
+                row = int(rows[number])
+                raise DamagedStoreError(
+                    f"record {row} ({self._keys.get(row)}), {self.spec.name}: {error}; the file is damaged: run "
+                    "`arraystore verify`",
+                    error.code,
+                ) from error
         if verify:
             self.core.compare(rows, flat)
 

@@ -142,8 +142,10 @@ def test_a_map_is_the_file_of_the_store(package, built):
         assert (mapped.filename, mapped.offset) == (shard_of(built), 0)
         with pytest.raises(ValueError, match="read-only"):
             mapped[0] = 0
-        train = store.select(split="train")
-        np.testing.assert_array_equal(train.memmap("gt"), np.stack([package.gt[key] for key in train.keys]))
+        for split in ("train", "val"):
+            view = store.select(split=split)
+            for field, patches in (("wf", package.wf), ("gt", package.gt)):
+                np.testing.assert_array_equal(view.memmap(field), np.stack([patches[key] for key in view.keys]))
         with pytest.raises(InvalidRequestError, match="in another order"):
             store.select(store.keys[:3][::-1]).memmap("wf")
 
@@ -197,6 +199,21 @@ def test_no_changed_byte_of_a_shard_is_read_as_sound(copy):
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 10
+
+
+@pytest.mark.parametrize("at", [4, 12])
+@pytest.mark.parametrize("change", [-1, 1, 2**31])
+def test_a_blosc_header_is_not_believed(package, tmp_path, at, change):
+    path = tmp_path / "blosc.zarr"
+    arraystore.ingest(package.root, path, codec="blosc", progress=False)
+    content = bytearray(shard_of(path).read_bytes())
+    claimed = (int.from_bytes(content[at : at + 4], "little") + change) % 2**32
+    content[at : at + 4] = claimed.to_bytes(4, "little")
+    shard_of(path).write_bytes(content)
+    with arraystore.open(path) as store:
+        with pytest.raises(DamagedStoreError, match=rf"training/00000001.*Blosc.*{claimed}") as caught:
+            store[0]
+        assert caught.value.code == "damaged-item"
 
 
 def test_an_item_that_is_not_there_is_an_error_that_names_the_record(copy):
