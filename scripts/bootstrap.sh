@@ -66,7 +66,7 @@ apt_unpack() {
 
 check_rust() {
     have cargo || fail "no Rust toolchain: cargo is not on the PATH." \
-        "Install Rust 1.88 or later with rustup (see rust-lang.org), open a new shell, and run make again."
+        "Install Rust 1.89 or later with rustup (see rust-lang.org), open a new shell, and run make again."
     local version wanted
     version=$(rustc --version | sed -E 's/^rustc ([0-9]+\.[0-9]+).*/\1/')
     wanted=$(sed -nE 's/^rust-version = "([0-9.]+)"/\1/p' Cargo.toml)

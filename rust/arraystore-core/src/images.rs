@@ -190,16 +190,7 @@ impl Field {
             let decoded = decoder.decode_region(jpeg, RGBX_CHANNELS, choice);
             let (region, cut, flip) = decoded.map_err(|failure| self.failed(row, failure))?;
             let mut writer = RowWriter::new(target, crops.axes, crops.size);
-            if cut.size == crops.size {
-                region
-                    .rows(cut)
-                    .enumerate()
-                    .for_each(|(y, pixels)| writer.write(y, pixels, flip));
-            } else {
-                resize.resize(region, cut, crops.size, flip, |y, pixels| {
-                    writer.write(y, pixels, false);
-                });
-            }
+            resize.write(region, cut, flip, &mut writer);
             Ok(Crop { cut, flip })
         })
     }

@@ -1,29 +1,26 @@
 //! The last stage of a batch: rows of pixels to their place in the caller's array, mirrored and normalised on the way.
+//!
+//! Normalised floats are defined by a table. Kernels multiply and add in double precision instead, once it is known that
+//! this gives each of the table's values to the bit.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod kernels;
+mod normalise;
+mod portable;
+mod prefetch;
+#[cfg(test)]
+mod tests;
 
 use crate::crop::Size;
-use crate::jpeg::RGBX_CHANNELS;
-
-/// Turns a byte into a normalised float: one value for each channel and byte, as `(byte / 255 - mean) / std`.
-pub type NormaliseTable = [[f32; 256]; 3];
-
-/// Makes the table that normalises by mean and standard deviation of each channel (R, G, B), in units of 0..1.
-#[must_use]
-pub fn normalise_table(mean: [f64; 3], std: [f64; 3]) -> Box<NormaliseTable> {
-    let mut table = Box::new([[0.0; 256]; 3]);
-    for (channel, values) in table.iter_mut().enumerate() {
-        for (byte, value) in (0_u8..=255).zip(values) {
-            let normalised = (f64::from(byte) / 255.0 - mean[channel]) / std[channel];
-            #[expect(clippy::cast_possible_truncation, reason = "rounds to the nearest float")]
-            {
-                *value = normalised as f32;
-            }
-        }
-    }
-    table
-}
+use crate::instructions::Instructions;
+use crate::jpeg::RGB_CHANNELS;
+use kernels::Kernels;
+use normalise::Channels;
+pub use normalise::{NormaliseTable, normalise_table};
+use prefetch::prefetch;
 
 /// The caller's memory for one image.
 pub enum Target<'a> {
@@ -49,6 +46,9 @@ pub struct RowWriter<'a> {
     size: Size,
 }
 
+/// Pixels that are taken apart at a time.
+const TILE: usize = 256;
+
 impl<'a> RowWriter<'a> {
     /// For an image of `size`, whose `target` has as many values.
     #[must_use]
@@ -56,134 +56,97 @@ impl<'a> RowWriter<'a> {
         Self { target, axes, size }
     }
 
-    /// Writes row `y` of RGBX pixels, mirrored if `flip`.
-    pub fn write(&mut self, y: usize, pixels: &[u8], flip: bool) {
+    /// Height and width of the image.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        self.size
+    }
+
+    /// Brings the memory of a row that is to be written soon to the cache; `y` may be behind the last.
+    pub fn prefetch(&self, y: usize) {
+        let (height, width) = (self.size.height as usize, self.size.width as usize);
+        if y >= height {
+            return;
+        }
+        let (rows, count) = match self.axes {
+            Axes::ChannelsLast => (1, width * RGB_CHANNELS),
+            Axes::ChannelsFirst => (RGB_CHANNELS, width),
+        };
+        for row in 0..rows {
+            let begin = (row * height + y) * count;
+            match &self.target {
+                Target::Bytes(out) => prefetch(&out[begin..begin + count]),
+                Target::Floats(out, _) => prefetch(&out[begin..begin + count]),
+            }
+        }
+    }
+
+    /// Row `y` of the target, if it is to hold RGB pixels as they are.
+    pub fn line(&mut self, y: usize) -> Option<&mut [u8]> {
+        match (&mut self.target, self.axes) {
+            (Target::Bytes(out), Axes::ChannelsLast) => Some(line_of(out, self.size, y)),
+            _ => None,
+        }
+    }
+
+    /// Writes row `y` of RGB pixels.
+    pub fn write(&mut self, instructions: Instructions, y: usize, pixels: &[u8]) {
+        let kernels = Kernels(instructions);
         let (axes, size) = (self.axes, self.size);
         match (&mut self.target, axes) {
-            (Target::Bytes(out), Axes::ChannelsLast) => write_rgb(line_of(out, size, y), pixels, flip),
-            (Target::Bytes(out), Axes::ChannelsFirst) => write_planes(out, size, y, pixels, flip, |_, byte| byte),
-            (Target::Floats(out, table), _) => {
-                let convert = |channel: usize, byte: u8| table[channel][usize::from(byte)];
-                match axes {
-                    Axes::ChannelsLast => write_pixels(line_of(out, size, y), pixels, flip, &convert),
-                    Axes::ChannelsFirst => write_planes(out, size, y, pixels, flip, convert),
+            (Target::Bytes(out), Axes::ChannelsLast) => line_of(out, size, y).copy_from_slice(pixels),
+            (Target::Bytes(out), Axes::ChannelsFirst) => {
+                kernels.split(pixels, planes_of(out, size, y));
+            }
+            (Target::Floats(out, table), Axes::ChannelsLast) => {
+                kernels.normalise(pixels, line_of(out, size, y), table, Channels::InTurn);
+            }
+            (Target::Floats(out, table), Axes::ChannelsFirst) => {
+                let planes = planes_of(out, size, y);
+                for (at, pixels) in pixels.chunks(TILE * RGB_CHANNELS).enumerate() {
+                    let count = pixels.len() / RGB_CHANNELS;
+                    let [mut red, mut green, mut blue] = [[0; TILE]; RGB_CHANNELS];
+                    kernels.split(pixels, [&mut red[..count], &mut green[..count], &mut blue[..count]]);
+                    for (channel, bytes) in [red, green, blue].iter().enumerate() {
+                        let out = &mut planes[channel][at * TILE..at * TILE + count];
+                        kernels.normalise(&bytes[..count], out, table, Channels::One(channel));
+                    }
                 }
             }
         }
     }
+
+    /// Writes row `y` of pixels of 3 or 4 channels, mirrored if `flip`; `line` is memory for such a row.
+    pub fn copy(
+        &mut self,
+        instructions: Instructions,
+        y: usize,
+        pixels: &[u8],
+        channels: usize,
+        flip: bool,
+        line: &mut [u8],
+    ) {
+        let is_direct = channels == RGB_CHANNELS && !flip;
+        if is_direct {
+            return self.write(instructions, y, pixels);
+        }
+        if let Some(line) = self.line(y) {
+            return Kernels(instructions).pack(pixels, channels, flip, line);
+        }
+        Kernels(instructions).pack(pixels, channels, flip, line);
+        self.write(instructions, y, line);
+    }
 }
 
 fn line_of<T>(out: &mut [T], size: Size, y: usize) -> &mut [T] {
-    let values = size.width as usize * 3;
+    let values = size.width as usize * RGB_CHANNELS;
     &mut out[y * values..(y + 1) * values]
 }
 
-fn write_rgb(line: &mut [u8], pixels: &[u8], flip: bool) {
-    #[cfg(target_arch = "x86_64")]
-    if std::is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has AVX2, as was just asked.
-        return unsafe { avx2::write_rgb(line, pixels, flip) };
-    }
-    write_pixels(line, pixels, flip, &|_, byte| byte);
-}
-
-fn write_pixels<T: Copy>(line: &mut [T], pixels: &[u8], flip: bool, convert: &impl Fn(usize, u8) -> T) {
-    let line = line.chunks_exact_mut(3);
-    let from = pixels.chunks_exact(RGBX_CHANNELS);
-    let write = |(to, from): (&mut [T], &[u8])| {
-        if let ([red, green, blue], [r, g, b, _]) = (to, from) {
-            (*red, *green, *blue) = (convert(0, *r), convert(1, *g), convert(2, *b));
-        }
-    };
-    if flip {
-        line.rev().zip(from).for_each(write);
-    } else {
-        line.zip(from).for_each(write);
-    }
-}
-
-fn write_planes<T: Copy>(
-    out: &mut [T],
-    size: Size,
-    y: usize,
-    pixels: &[u8],
-    flip: bool,
-    convert: impl Fn(usize, u8) -> T,
-) {
-    let width = size.width as usize;
-    for (channel, plane) in out.chunks_exact_mut(width * size.height as usize).enumerate().take(3) {
-        let line = plane[y * width..(y + 1) * width].iter_mut();
-        let values = pixels
-            .chunks_exact(RGBX_CHANNELS)
-            .map(|pixel| convert(channel, pixel[channel]));
-        if flip {
-            line.rev().zip(values).for_each(|(to, value)| *to = value);
-        } else {
-            line.zip(values).for_each(|(to, value)| *to = value);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SIZE: Size = Size { height: 2, width: 2 };
-    const PIXELS: [u8; 16] = [1, 2, 3, 99, 4, 5, 6, 99, 7, 8, 9, 99, 10, 11, 12, 99];
-
-    fn written(axes: Axes, flip: bool) -> Vec<u8> {
-        let mut out = vec![0; 12];
-        let mut writer = RowWriter::new(Target::Bytes(&mut out), axes, SIZE);
-        for (y, row) in PIXELS.chunks(8).enumerate() {
-            writer.write(y, row, flip);
-        }
-        out
-    }
-
-    #[test]
-    fn channels_and_columns_go_where_they_belong() {
-        assert_eq!(
-            written(Axes::ChannelsLast, false),
-            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
-        );
-        assert_eq!(
-            written(Axes::ChannelsLast, true),
-            [4, 5, 6, 1, 2, 3, 10, 11, 12, 7, 8, 9]
-        );
-        assert_eq!(
-            written(Axes::ChannelsFirst, false),
-            [1, 4, 7, 10, 2, 5, 8, 11, 3, 6, 9, 12]
-        );
-        assert_eq!(
-            written(Axes::ChannelsFirst, true),
-            [4, 1, 10, 7, 5, 2, 11, 8, 6, 3, 12, 9]
-        );
-    }
-
-    #[test]
-    fn the_fast_row_is_that_of_plain_rust() {
-        for width in 0..20_u8 {
-            let pixels: Vec<u8> = (0..width * 4).collect();
-            for flip in [false, true] {
-                let (mut fast, mut plain) = (vec![0; usize::from(width) * 3], vec![0; usize::from(width) * 3]);
-                write_rgb(&mut fast, &pixels, flip);
-                write_pixels(&mut plain, &pixels, flip, &|_, byte| byte);
-                assert_eq!(fast, plain, "{width} pixels, flip {flip}");
-            }
-        }
-    }
-
-    #[test]
-    fn floats_are_normalised_by_channel() {
-        let table = normalise_table([0.0, 0.5, 1.0], [1.0, 0.5, 2.0]);
-        let mut out = [0.0; 3];
-        let size = Size { height: 1, width: 1 };
-        let mut writer = RowWriter::new(Target::Floats(&mut out, &table), Axes::ChannelsFirst, size);
-        writer.write(0, &[255, 255, 0, 99], false);
-        assert!(
-            out.iter()
-                .zip([1.0, 1.0, -0.5])
-                .all(|(found, expected)| (found - expected).abs() < 1e-6)
-        );
-    }
+/// Row `y` of each of the three planes.
+fn planes_of<T>(out: &mut [T], size: Size, y: usize) -> [&mut [T]; RGB_CHANNELS] {
+    let (height, width) = (size.height as usize, size.width as usize);
+    let (red, rest) = out.split_at_mut(height * width);
+    let (green, blue) = rest.split_at_mut(height * width);
+    [red, green, blue].map(|plane| &mut plane[y * width..(y + 1) * width])
 }

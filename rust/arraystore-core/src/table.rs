@@ -5,6 +5,7 @@
 //! cells that the caller names are missing; `NA` and `None` are names of places and people.
 
 mod builder;
+mod codes;
 pub mod json;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::strings::Strings;
 use builder::{Bad, Builder};
+pub use codes::Codes;
 
 /// A longer line is taken for a quote that was never closed.
 const MAX_LINE_NBYTES: u64 = 64 << 20;
@@ -88,7 +90,7 @@ pub enum Column {
     /// See [`Kind::Category`]; the categories are sorted by code point.
     Categories {
         /// One for each row.
-        codes: Vec<i32>,
+        codes: Codes,
         /// The text of each code.
         categories: Vec<String>,
     },

@@ -53,7 +53,7 @@ impl Table {
 
     fn codes(&self, name: &str) -> PyResult<Buffer> {
         match self.column(name)? {
-            Column::Categories { codes, .. } => Ok(Buffer::new(codes.clone())),
+            Column::Categories { codes, .. } => Ok(Buffer::new(codes.to_vec())),
             _ => Err(wrong_kind(name, "category")),
         }
     }

@@ -1,38 +1,132 @@
-//! The last stage for AVX2: four pixels of RGBX to twelve bytes of RGB at a time, in order or mirrored.
+//! The loops of the last stage for AVX2 and FMA.
 //!
-//! Memory is only touched through slices, whose bounds are checked.
+//! Pixels are moved sixteen bytes at a time, through arrays whose bounds are checked; what is left at the end of a row is
+//! done in plain Rust.
 
-use std::arch::x86_64::{_mm_cvtsi128_si64, _mm_extract_epi32, _mm_set_epi64x, _mm_setr_epi8, _mm_shuffle_epi8};
+use std::arch::x86_64::{
+    __m128i, _mm_loadu_si64, _mm_loadu_si128, _mm_or_si128, _mm_setr_epi8, _mm_shuffle_epi8, _mm_storeu_si128,
+    _mm256_castps128_ps256, _mm256_castsi256_si128, _mm256_cvtepi32_pd, _mm256_cvtepu8_epi32, _mm256_cvtpd_ps,
+    _mm256_extracti128_si256, _mm256_fmadd_pd, _mm256_insertf128_ps, _mm256_loadu_pd, _mm256_storeu_ps,
+};
 
-/// One row of as many pixels as `line` has.
+use super::normalise::{LANES, Lines};
+use super::portable;
+use crate::jpeg::{RGB_CHANNELS, RGBX_CHANNELS};
+
+/// Bytes of a vector of pixels.
+const NBYTES: usize = 16;
+
+/// Pixels that are packed at a time.
+const PACKED: usize = 4;
+
+/// As [`portable::pack`].
 #[target_feature(enable = "avx2")]
-pub(super) fn write_rgb(line: &mut [u8], pixels: &[u8], flip: bool) {
-    let order = if flip {
-        _mm_setr_epi8(12, 13, 14, 8, 9, 10, 4, 5, 6, 0, 1, 2, -1, -1, -1, -1)
-    } else {
-        _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1)
+pub(super) fn pack(pixels: &[u8], channels: usize, flip: bool, out: &mut [u8]) {
+    let order = match (channels == RGBX_CHANNELS, flip) {
+        (true, false) => _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1),
+        (true, true) => _mm_setr_epi8(12, 13, 14, 8, 9, 10, 4, 5, 6, 0, 1, 2, -1, -1, -1, -1),
+        (false, false) => _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, -1, -1, -1, -1),
+        (false, true) => _mm_setr_epi8(9, 10, 11, 6, 7, 8, 3, 4, 5, 0, 1, 2, -1, -1, -1, -1),
     };
-    let (fours, rest) = pixels.as_chunks::<16>();
-    let rest_nbytes = rest.len() / 4 * 3;
+    let step = PACKED * channels;
+    // As many as have all the bytes of a vector.
+    let fours = (pixels.len() + step).saturating_sub(NBYTES) / step;
+    let rest = &pixels[fours * step..];
+    let packed = fours * PACKED * RGB_CHANNELS;
     let (out_rest, out_fours) = if flip {
-        line.split_at_mut(rest_nbytes)
+        out.split_at_mut(out.len() - packed)
     } else {
-        let at = line.len() - rest_nbytes;
-        let (fours, rest) = line.split_at_mut(at);
+        let (fours, rest) = out.split_at_mut(packed);
         (rest, fours)
     };
-    let write = |(out, four): (&mut [u8; 12], &[u8; 16])| {
-        let both = u128::from_le_bytes(*four);
-        #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
-        let rgb = _mm_shuffle_epi8(_mm_set_epi64x((both >> 64) as i64, both as i64), order);
-        out[..8].copy_from_slice(&_mm_cvtsi128_si64(rgb).to_le_bytes());
-        out[8..].copy_from_slice(&_mm_extract_epi32::<2>(rgb).to_le_bytes());
+    let (out_fours, _) = out_fours.as_chunks_mut::<{ PACKED * RGB_CHANNELS }>();
+    let write = |at: usize, out: &mut [u8; PACKED * RGB_CHANNELS]| {
+        let mut bytes = [0; NBYTES];
+        bytes.copy_from_slice(&pixels[at * step..at * step + NBYTES]);
+        let mut packed = [0; NBYTES];
+        store(&mut packed, _mm_shuffle_epi8(load(&bytes), order));
+        out.copy_from_slice(&packed[..PACKED * RGB_CHANNELS]);
     };
-    let (out_fours, _) = out_fours.as_chunks_mut::<12>();
     if flip {
-        out_fours.iter_mut().rev().zip(fours).for_each(write);
+        out_fours
+            .iter_mut()
+            .rev()
+            .enumerate()
+            .for_each(|(at, out)| write(at, out));
     } else {
-        out_fours.iter_mut().zip(fours).for_each(write);
+        out_fours.iter_mut().enumerate().for_each(|(at, out)| write(at, out));
     }
-    super::write_pixels(out_rest, rest, flip, &|_, byte| byte);
+    portable::pack(rest, channels, flip, out_rest);
+}
+
+/// As [`portable::split`].
+#[target_feature(enable = "avx2")]
+pub(super) fn split(pixels: &[u8], planes: [&mut [u8]; RGB_CHANNELS]) {
+    // For each plane and each of three vectors of pixels: which byte goes where.
+    let orders: [[__m128i; RGB_CHANNELS]; RGB_CHANNELS] = ORDERS.map(|orders| orders.map(|order| load(&order)));
+    let (blocks, rest) = pixels.as_chunks::<{ NBYTES * RGB_CHANNELS }>();
+    let done = blocks.len() * NBYTES;
+    let mut rests: [&mut [u8]; RGB_CHANNELS] = Default::default();
+    for ((plane, orders), out_rest) in planes.into_iter().zip(&orders).zip(&mut rests) {
+        let (out, rest) = plane.split_at_mut(done);
+        *out_rest = rest;
+        for (out, block) in out.as_chunks_mut::<NBYTES>().0.iter_mut().zip(blocks) {
+            let (vectors, _) = block.as_chunks::<NBYTES>();
+            let part = |at: usize| _mm_shuffle_epi8(load(&vectors[at]), orders[at]);
+            store(out, _mm_or_si128(_mm_or_si128(part(0), part(1)), part(2)));
+        }
+    }
+    portable::split(rest, rests);
+}
+
+/// Orders of [`split`]: 0x80 where a byte comes from another vector.
+const ORDERS: [[[u8; NBYTES]; RGB_CHANNELS]; RGB_CHANNELS] = {
+    let mut orders = [[[0x80; NBYTES]; RGB_CHANNELS]; RGB_CHANNELS];
+    let mut at = 0;
+    while at < NBYTES * RGB_CHANNELS {
+        orders[at % RGB_CHANNELS][at / NBYTES][at / RGB_CHANNELS] = at.to_le_bytes()[0] % 16;
+        at += 1;
+    }
+    orders
+};
+
+/// Bytes to floats along `lines`; returns how many: all but what does not fill a vector.
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn normalise(bytes: &[u8], out: &mut [f32], lines: &Lines) -> usize {
+    let (bytes, _) = bytes.as_chunks::<LANES>();
+    let (out, _) = out.as_chunks_mut::<LANES>();
+    for (bytes, out) in bytes.chunks(RGB_CHANNELS).zip(out.chunks_mut(RGB_CHANNELS)) {
+        let lines = lines.factors.iter().zip(&lines.offsets);
+        for ((bytes, out), (factors, offsets)) in bytes.iter().zip(out).zip(lines) {
+            let along = |half: usize, integers: __m128i| {
+                let (factors, offsets) = (&factors.as_chunks::<4>().0[half], &offsets.as_chunks::<4>().0[half]);
+                // SAFETY: the arrays have the 32 bytes of a vector.
+                let (factor, offset) =
+                    unsafe { (_mm256_loadu_pd(factors.as_ptr()), _mm256_loadu_pd(offsets.as_ptr())) };
+                _mm256_cvtpd_ps(_mm256_fmadd_pd(_mm256_cvtepi32_pd(integers), factor, offset))
+            };
+            // SAFETY: the array has the eight bytes that are read.
+            let integers = _mm256_cvtepu8_epi32(unsafe { _mm_loadu_si64(bytes.as_ptr()) });
+            let low = along(0, _mm256_castsi256_si128(integers));
+            let high = along(1, _mm256_extracti128_si256::<1>(integers));
+            let floats = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high);
+            // SAFETY: the array has the 32 bytes of a vector.
+            unsafe { _mm256_storeu_ps(out.as_mut_ptr(), floats) };
+        }
+    }
+    bytes.len() * LANES
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn load(bytes: &[u8; NBYTES]) -> __m128i {
+    // SAFETY: the array has the bytes of a vector.
+    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn store(to: &mut [u8; NBYTES], vector: __m128i) {
+    // SAFETY: the array has the bytes of a vector.
+    unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), vector) };
 }

@@ -1,139 +1,234 @@
 //! The inner loops of a resize for AVX2. The same sums as in `portable`, so the same bytes.
 //!
-//! Memory is only touched through slices, whose bounds are checked; nothing here is `unsafe` but the call from a function
-//! that does not know that the processor has AVX2. The loops are compiled for each small number of taps: 2 to enlarge, 4
-//! to shrink by up to 1.5, and so on.
+//! Four output pixels at a time: twelve of the sixteen words of a vector, two pixels in each half. Two neighbouring source
+//! pixels are read for each with one load, wherever they are.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_setr_epi8, _mm_shuffle_epi8,
-    _mm_unpackhi_epi8, _mm_unpacklo_epi8, _mm_unpacklo_epi64, _mm256_add_epi32, _mm256_castsi256_si128,
-    _mm256_cvtepu8_epi16, _mm256_extracti128_si256, _mm256_madd_epi16, _mm256_packs_epi32, _mm256_packus_epi16,
-    _mm256_permute4x64_epi64, _mm256_set1_epi32, _mm256_setr_epi64x, _mm256_srai_epi32,
+    __m128i, __m256i, _mm_loadu_si64, _mm_setr_epi8, _mm_storeu_si128, _mm_unpacklo_epi64, _mm256_add_epi16,
+    _mm256_broadcastsi128_si256, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_loadu_si256,
+    _mm256_mulhrs_epi16, _mm256_packus_epi16, _mm256_permute4x64_epi64, _mm256_set_m128i, _mm256_set1_epi8,
+    _mm256_set1_epi16, _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16,
+    _mm256_storeu_si256, _mm256_xor_si256,
 };
 
-use super::weights::{WeightVector, Weights};
-use super::{WEIGHT_BITS, portable};
+use super::weights::Weights;
+use super::{CHANNELS, ROWS_AT_ONCE, Strip, TO_BYTE};
 
-const HALF: i32 = 1 << (WEIGHT_BITS - 1);
-const SHIFT: i32 = WEIGHT_BITS.cast_signed();
+/// Output pixels at a time.
+const PIXELS: usize = 4;
 
-/// One row of RGBX pixels to the width that `columns` has weights for.
-#[target_feature(enable = "avx2")]
-pub(super) fn resize_row(source: &[u8], columns: &Weights, out: &mut [u8]) {
-    match columns.taps() {
-        2 => resize_row_with::<2>(source, columns, out),
-        4 => resize_row_with::<4>(source, columns, out),
-        6 => resize_row_with::<6>(source, columns, out),
-        8 => resize_row_with::<8>(source, columns, out),
-        _ => portable::resize_row(source, columns, out),
+/// Source pixels that are read at once.
+const PAIR: usize = 2;
+
+/// Bytes that are read at once.
+const LOAD_NBYTES: usize = 8;
+
+/// Words that are written at once: some behind the pixels that they are for.
+const STORE: usize = 8;
+
+/// Samples that are mixed at a time.
+const BLOCK: usize = 32;
+
+/// Weights of the samples of four pixels, in one line of the cache.
+#[derive(Debug, Default, Clone, Copy)]
+#[repr(align(32))]
+struct Vector([i16; 16]);
+
+/// The weights of the columns, as the loop below wants them.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    channels: usize,
+    taps: usize,
+    /// First source byte of each output pixel.
+    first: Vec<[u32; PIXELS]>,
+    /// For each four output pixels, a vector for each tap.
+    vectors: Vec<Vector>,
+    /// Bytes of a source row that may be read.
+    reach: usize,
+}
+
+impl Table {
+    /// From the weights of `target` columns.
+    #[target_feature(enable = "avx2")]
+    pub(super) fn fill(&mut self, weights: &Weights, target: usize, channels: usize) {
+        let groups = target.div_ceil(PIXELS);
+        let (firsts, _) = weights.first().as_chunks::<PIXELS>();
+        let firsts = &firsts[..groups];
+        let most = firsts.iter().flatten().max().map_or(0, |&most| most as usize);
+        self.channels = channels;
+        self.taps = weights.taps();
+        self.reach = (most + self.taps.next_multiple_of(PAIR)) * channels + LOAD_NBYTES;
+        self.first.clear();
+        let bytes = |first: &[u32; PIXELS]| first.map(|first| first * u32::from(channels.to_le_bytes()[0]));
+        self.first.extend(firsts.iter().map(bytes));
+        self.vectors.resize(groups * self.taps, Vector::default());
+        let spread = _mm256_set_m128i(
+            _mm_setr_epi8(4, 5, 4, 5, 4, 5, 6, 7, 6, 7, 6, 7, -1, -1, -1, -1),
+            _mm_setr_epi8(0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3, -1, -1, -1, -1),
+        );
+        for tap in 0..self.taps {
+            let (fours, _) = weights.tap(tap).as_chunks::<PIXELS>();
+            for (vector, four) in self.vectors[tap..].iter_mut().step_by(self.taps).zip(fours) {
+                let [a, b, c, d] = four.map(|weight| u64::from(weight.cast_unsigned()));
+                let four = _mm256_set1_epi64x((a | b << 16 | c << 32 | d << 48).cast_signed());
+                store(&mut vector.0, _mm256_shuffle_epi8(four, spread));
+            }
+        }
+    }
+
+    /// Some rows to the width that the table is for.
+    #[target_feature(enable = "avx2")]
+    pub(super) fn resize_rows(&self, source: Strip<'_>, out: &mut [i16], out_stride: usize) {
+        if source.rows == ROWS_AT_ONCE {
+            return self.resize_some::<ROWS_AT_ONCE>(source, out, out_stride);
+        }
+        for (row, out) in out.chunks_exact_mut(out_stride).enumerate().take(source.rows) {
+            self.resize_some::<1>(source.row(row), out, out_stride);
+        }
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn resize_some<const ROWS: usize>(&self, source: Strip<'_>, out: &mut [i16], out_stride: usize) {
+        match self.taps {
+            2 => self.resize_with::<ROWS, 2>(source, out, out_stride),
+            3 => self.resize_with::<ROWS, 3>(source, out, out_stride),
+            4 => self.resize_with::<ROWS, 4>(source, out, out_stride),
+            _ => self.resize_with::<ROWS, 0>(source, out, out_stride),
+        }
+    }
+
+    /// `ROWS` rows; `TAPS` is the number of taps, or 0 for any.
+    #[target_feature(enable = "avx2")]
+    fn resize_with<const ROWS: usize, const TAPS: usize>(&self, source: Strip<'_>, out: &mut [i16], out_stride: usize) {
+        let taps = if TAPS == 0 { self.taps } else { TAPS };
+        let groups = self.first.len();
+        assert!(taps == self.taps && self.vectors.len() == groups * taps);
+        assert!(source.pixels.len() >= (ROWS - 1) * source.stride + self.reach);
+        assert!(out_stride >= groups * PIXELS * CHANNELS + STORE && out.len() >= ROWS * out_stride);
+        let first_tap = _mm_setr_epi8(-1, 0, -1, 1, -1, 2, -1, 8, -1, 9, -1, 10, -1, -1, -1, -1);
+        let second_tap = if self.channels == CHANNELS {
+            _mm_setr_epi8(-1, 3, -1, 4, -1, 5, -1, 11, -1, 12, -1, 13, -1, -1, -1, -1)
+        } else {
+            _mm_setr_epi8(-1, 4, -1, 5, -1, 6, -1, 12, -1, 13, -1, 14, -1, -1, -1, -1)
+        };
+        let (first_tap, second_tap) = (
+            _mm256_broadcastsi128_si256(first_tap),
+            _mm256_broadcastsi128_si256(second_tap),
+        );
+        let middle = _mm256_set1_epi8(i8::MIN);
+        for (group, (first, vectors)) in self.first.iter().zip(self.vectors.chunks_exact(taps)).enumerate() {
+            let mut sums = [_mm256_setzero_si256(); ROWS];
+            for tap in (0..taps).step_by(PAIR) {
+                for (row, sum) in sums.iter_mut().enumerate() {
+                    let offset = row * source.stride + tap * self.channels;
+                    // SAFETY: `reach` was computed from these positions and `taps`; the last row has so many bytes.
+                    let pixels = unsafe { load_pairs(source.pixels, first, offset) };
+                    let pixels = _mm256_xor_si256(pixels, middle);
+                    let values = _mm256_shuffle_epi8(pixels, first_tap);
+                    *sum = _mm256_add_epi16(*sum, _mm256_mulhrs_epi16(values, load(&vectors[tap])));
+                    if tap + 1 < taps {
+                        let values = _mm256_shuffle_epi8(pixels, second_tap);
+                        *sum = _mm256_add_epi16(*sum, _mm256_mulhrs_epi16(values, load(&vectors[tap + 1])));
+                    }
+                }
+            }
+            for (row, &sum) in sums.iter().enumerate() {
+                // SAFETY: a row of `out` has room for `STORE` words behind the last group. The second half covers the words
+                // without meaning of the first, as the next group does those of the second.
+                unsafe {
+                    let to = out.as_mut_ptr().add(row * out_stride + group * PIXELS * CHANNELS);
+                    _mm_storeu_si128(to.cast(), _mm256_castsi256_si128(sum));
+                    let to = to.add(PAIR * CHANNELS);
+                    _mm_storeu_si128(to.cast(), _mm256_extracti128_si256::<1>(sum));
+                }
+            }
+        }
     }
 }
 
-#[target_feature(enable = "avx2")]
-fn resize_row_with<const TAPS: usize>(source: &[u8], columns: &Weights, out: &mut [u8]) {
-    let (first, weights) = columns.parts();
-    let (first_fours, first_rest) = first.as_chunks::<4>();
-    let (out_fours, out_rest) = out.as_chunks_mut::<16>();
-    let vectors = columns.vectors().chunks_exact(TAPS);
-    for ((first, vectors), four) in first_fours.iter().zip(vectors).zip(out_fours) {
-        // In this order, so that packing within 128-bit lanes leaves the four in order.
-        let (even, odd) = vectors.split_at(TAPS / 2);
-        let even = two_pixels::<TAPS>(source, [first[0], first[2]], even);
-        let odd = two_pixels::<TAPS>(source, [first[1], first[3]], odd);
-        *four = low_bytes(_mm256_packs_epi32(even, odd));
-    }
-    let done = first.len() - first_rest.len();
-    portable::resize_pixels(source, first_rest, &weights[done * TAPS..], TAPS, out_rest);
-}
-
-/// The rounded sums of two output pixels, four channels each.
+/// Eight bytes at `offset` behind each of four positions.
+///
+/// # Safety
+///
+/// `source` has [`LOAD_NBYTES`] bytes at each of them.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn two_pixels<const TAPS: usize>(source: &[u8], first: [u32; 2], weights: &[WeightVector]) -> __m256i {
-    // Brings the same channel of two neighbouring pixels together.
-    let interleave = _mm_setr_epi8(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
-    let taps = |first: u32| &source[first as usize * 4..first as usize * 4 + TAPS * 4];
-    let (left, right) = (taps(first[0]), taps(first[1]));
-    let mut sums = _mm256_set1_epi32(HALF);
-    for (pair, weights) in weights.iter().enumerate().take(TAPS / 2) {
-        let pixels = _mm_unpacklo_epi64(load_eight(left, pair * 8), load_eight(right, pair * 8));
-        let words = _mm256_cvtepu8_epi16(_mm_shuffle_epi8(pixels, interleave));
-        let weights = _mm256_setr_epi64x(weights[0], weights[1], weights[2], weights[3]);
-        sums = _mm256_add_epi32(sums, _mm256_madd_epi16(words, weights));
-    }
-    _mm256_srai_epi32::<SHIFT>(sums)
+unsafe fn load_pairs(source: &[u8], first: &[u32; PIXELS], offset: usize) -> __m256i {
+    let at = |first: u32| {
+        // SAFETY: as the caller promises.
+        unsafe { _mm_loadu_si64(source.as_ptr().add(first as usize + offset)) }
+    };
+    let two = |a: u32, b: u32| -> __m128i { _mm_unpacklo_epi64(at(a), at(b)) };
+    _mm256_set_m128i(two(first[2], first[3]), two(first[0], first[1]))
 }
 
-/// Several rows to one, each with its weight.
+/// Several rows to one of bytes, each with its weight. The rows have values up to the next multiple of [`BLOCK`].
 #[target_feature(enable = "avx2")]
-pub(super) fn mix_rows(rows: &[&[u8]], weights: &[i16], out: &mut [u8]) {
+pub(super) fn mix_rows(rows: &[&[i16]], weights: &[i16], out: &mut [u8]) {
     match rows.len() {
         1 => mix_rows_of::<1>(rows, weights, out),
         2 => mix_rows_of::<2>(rows, weights, out),
         3 => mix_rows_of::<3>(rows, weights, out),
         4 => mix_rows_of::<4>(rows, weights, out),
-        5 => mix_rows_of::<5>(rows, weights, out),
-        6 => mix_rows_of::<6>(rows, weights, out),
-        _ => portable::mix_rows(rows, weights, out),
+        _ => mix_rows_of::<0>(rows, weights, out),
     }
 }
 
+/// As [`mix_rows`]; `ROWS` is the number of rows, or 0 for any.
 #[target_feature(enable = "avx2")]
-fn mix_rows_of<const ROWS: usize>(rows: &[&[u8]], weights: &[i16], out: &mut [u8]) {
-    let whole = out.len() / 16;
-    let blocks: [&[[u8; 16]]; ROWS] = std::array::from_fn(|tap| &rows[tap].as_chunks().0[..whole]);
-    let weights: [i16; ROWS] = std::array::from_fn(|tap| weights[tap]);
-    for at in 0..whole {
-        let mut low = _mm256_set1_epi32(HALF);
-        let mut high = low;
-        for tap in (0..ROWS).step_by(2) {
-            // A row without a partner is its own, with no weight.
-            let partner = (tap + 1).min(ROWS - 1);
-            let weight = if partner > tap { weights[partner] } else { 0 };
-            let pair = _mm256_set1_epi32(pair_of(weights[tap], weight));
-            let (upper, lower) = (load_sixteen(&blocks[tap][at]), load_sixteen(&blocks[partner][at]));
-            let first = _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(upper, lower));
-            let last = _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(upper, lower));
-            low = _mm256_add_epi32(low, _mm256_madd_epi16(first, pair));
-            high = _mm256_add_epi32(high, _mm256_madd_epi16(last, pair));
+fn mix_rows_of<const ROWS: usize>(rows: &[&[i16]], weights: &[i16], out: &mut [u8]) {
+    let count = if ROWS == 0 { rows.len() } else { ROWS };
+    let (rows, weights) = (&rows[..count], &weights[..count]);
+    let len = out.len().next_multiple_of(BLOCK);
+    assert!(rows.iter().all(|row| row.len() >= len));
+    let to_byte = _mm256_set1_epi16(TO_BYTE);
+    let mix = |at: usize| {
+        let (mut low, mut high) = (to_byte, to_byte);
+        for (row, &weight) in rows.iter().zip(weights) {
+            let weight = _mm256_set1_epi16(weight);
+            // SAFETY: every row has `BLOCK` values at `at`, which is less than `len` and a multiple of `BLOCK`.
+            let (a, b) = unsafe {
+                let from = row.as_ptr().add(at);
+                (
+                    _mm256_loadu_si256(from.cast()),
+                    _mm256_loadu_si256(from.add(BLOCK / 2).cast()),
+                )
+            };
+            low = _mm256_add_epi16(low, _mm256_mulhrs_epi16(a, weight));
+            high = _mm256_add_epi16(high, _mm256_mulhrs_epi16(b, weight));
         }
-        let words = _mm256_packs_epi32(_mm256_srai_epi32::<SHIFT>(low), _mm256_srai_epi32::<SHIFT>(high));
+        let bytes = _mm256_packus_epi16(_mm256_srli_epi16::<8>(low), _mm256_srli_epi16::<8>(high));
         // The 64-bit quarters come out of the packing as 0, 2, 1, 3.
-        let bytes = low_bytes(_mm256_permute4x64_epi64::<0b11_01_10_00>(words));
-        out[at * 16..at * 16 + 16].copy_from_slice(&bytes);
+        _mm256_permute4x64_epi64::<0b11_01_10_00>(bytes)
+    };
+    let (blocks, rest) = out.as_chunks_mut::<BLOCK>();
+    let done = blocks.len() * BLOCK;
+    for (at, block) in blocks.iter_mut().enumerate() {
+        store(block, mix(at * BLOCK));
     }
-    let rest: [&[u8]; ROWS] = std::array::from_fn(|tap| &rows[tap][whole * 16..]);
-    portable::mix_rows(&rest, &weights, &mut out[whole * 16..]);
+    if !rest.is_empty() {
+        let mut block = [0_u8; BLOCK];
+        store(&mut block, mix(done));
+        rest.copy_from_slice(&block[..rest.len()]);
+    }
 }
 
-/// Sixteen words to bytes, in order.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn low_bytes(words: __m256i) -> [u8; 16] {
-    let bytes = _mm256_packus_epi16(words, words);
-    let low = _mm_cvtsi128_si64(_mm256_castsi256_si128(bytes)).cast_unsigned();
-    let high = _mm_cvtsi128_si64(_mm256_extracti128_si256::<1>(bytes)).cast_unsigned();
-    ((u128::from(high) << 64) | u128::from(low)).to_le_bytes()
-}
-
-/// Two weights as the two halves of 32 bits.
-#[inline]
-fn pair_of(first: i16, second: i16) -> i32 {
-    (i32::from(second) << 16) | i32::from(first.cast_unsigned())
-}
+/// What vectors are stored as.
+trait Integer {}
+impl Integer for u8 {}
+impl Integer for i16 {}
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn load_eight(bytes: &[u8], at: usize) -> __m128i {
-    let mut eight = [0; 8];
-    eight.copy_from_slice(&bytes[at..at + 8]);
-    _mm_cvtsi64_si128(i64::from_le_bytes(eight))
+fn load(words: &Vector) -> __m256i {
+    // SAFETY: the array has the 32 bytes of a vector.
+    unsafe { _mm256_loadu_si256(words.0.as_ptr().cast()) }
 }
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn load_sixteen(bytes: &[u8; 16]) -> __m128i {
-    let both = u128::from_le_bytes(*bytes);
-    #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
-    _mm_set_epi64x((both >> 64) as i64, both as i64)
+fn store<T: Integer, const N: usize>(to: &mut [T; N], vector: __m256i) {
+    const { assert!(size_of::<T>() * N == 32) };
+    // SAFETY: the array has the 32 bytes of a vector; any are an integer.
+    unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), vector) };
 }

@@ -1,120 +1,221 @@
 //! The weights of one axis of a resize.
+//!
+//! Pillow's triangle filter in whole numbers. With `S` source and `T` target positions and `M` the larger of them, the
+//! weight of source position `p` for target position `i` is, but for a factor, `2 M - |(2 p + 1) T - (2 i + 1) S|`, where
+//! that is positive. Let `(2 i + 1) S - 2 M - T` divided by `2 T` be `q` with a remainder `r`: then `q + 1` is the first
+//! such `p`, and the weights from there on depend on `r` alone. So one division is done for an axis, and the rest is
+//! arithmetic on many target positions at once, exact until the weights are made to add up to one.
 
-use super::WEIGHT_BITS;
+use std::ops::Range;
 
-/// For each output position, the first source position and the weights from there on, in fixed point.
+/// The sum of the weights of a target position, as they are kept.
+pub(super) const ONE: i32 = 1 << 15;
+
+/// Valid target positions behind the last, for kernels that read in large steps.
+pub(super) const PADDING: usize = 16;
+
+/// Target positions that are computed at once.
+const LANES: usize = 8;
+
+/// Added to a number below 2^52, it leaves the nearest integer in the low bits.
+const TO_INTEGER: f64 = 4_503_599_627_370_496.0;
+
+/// For each target position, the first source position and the weights from there on, in fixed point.
 ///
-/// All positions have the same number of taps, an even one; those that are not needed weigh nothing. They reach at most
-/// one position behind the last of the source, and that one weighs nothing.
+/// All have the same number of weights, none of them for a position outside of the source.
 #[derive(Debug, Default)]
 pub(super) struct Weights {
-    first: Vec<u32>,
-    values: Vec<i16>,
+    made_for: Option<(u32, u32, bool)>,
     taps: usize,
-    source: usize,
-    exact: Vec<f64>,
-    vectors: Vec<WeightVector>,
+    /// Of one tap: the target positions and [`PADDING`].
+    stride: usize,
+    first: Vec<u32>,
+    remainders: Vec<f64>,
+    /// Those of the first tap of each target position, then those of the second, and so on. One is [`ONE`], or just
+    /// less where it is a single weight.
+    values: Vec<i16>,
 }
 
-/// A pair of weights for each of two output pixels, repeated for the four channels of each: 16 words of 16 bits.
-pub(super) type WeightVector = [i64; 4];
+/// What the weights of an axis are computed from: `2 M`, `2 T`, and the number of weights of an inner position.
+#[derive(Clone, Copy)]
+struct Filter {
+    reach: i64,
+    step: i64,
+    source: i64,
+    full: i64,
+}
 
 impl Weights {
-    /// Computes the weights from `source` to `target` positions, in reverse order if `mirrored`.
-    pub(super) fn compute(&mut self, source: u32, target: u32, mirrored: bool) {
-        let scale = f64::from(source) / f64::from(target);
-        let support = scale.max(1.0);
-        self.source = source as usize;
-        let span = |at: u32| {
-            let centre = (f64::from(at) + 0.5) * scale;
-            let first = as_index(centre - support + 0.5);
-            let last = as_index(centre + support + 0.5).min(source as usize);
-            (centre, first, last)
-        };
-        let most = (0..target)
-            .map(span)
-            .map(|(_, first, last)| last - first)
-            .max()
-            .unwrap_or(1);
-        self.taps = most.next_multiple_of(2);
-        self.first.clear();
-        self.values.clear();
-        self.vectors.clear();
-        for at in 0..target {
-            let (centre, first, last) = span(if mirrored { target - 1 - at } else { at });
-            self.push(first, last, centre, support);
+    /// Computes the weights from `source` to `target` positions, in reverse order if `mirrored`; returns whether they
+    /// are others than before. Neither length is zero.
+    pub(super) fn compute(&mut self, source: u32, target: u32, mirrored: bool) -> bool {
+        let wanted = Some((source, target, mirrored));
+        if self.made_for == wanted {
+            return false;
         }
+        self.made_for = wanted;
+        let filter = Filter::new(source, target);
+        let count = target as usize;
+        self.taps = usize::try_from(filter.full.min(filter.source)).unwrap_or(1);
+        self.stride = (count + PADDING).next_multiple_of(PADDING);
+        self.first.clear();
+        self.first.resize(self.stride, 0);
+        self.remainders.clear();
+        self.remainders.resize(self.stride, 0.0);
+        self.values.resize(self.stride * self.taps, 0);
+        let inner = self.place(filter, count);
+        if mirrored {
+            self.first[..count].reverse();
+            self.remainders[..count].reverse();
+        }
+        self.weigh(filter);
+        for at in (0..inner.start).chain(inner.end..count) {
+            self.border(filter, at as u64, if mirrored { count - 1 - at } else { at });
+        }
+        let last = self.first[count - 1];
+        self.first[count..].fill(last);
+        true
     }
 
-    /// Lays the weights out for kernels that compute four output positions at once, the first and third together, then the
-    /// second and fourth: for each four, `taps / 2` vectors for the one and as many for the other.
-    pub(super) fn make_vectors(&mut self) {
-        let words = |weights: &[i16]| {
-            let pair = u64::from(weights[0].cast_unsigned()) | (u64::from(weights[1].cast_unsigned()) << 16);
-            (pair | (pair << 32)).cast_signed()
-        };
-        for four in self.values.chunks_exact(self.taps * 4) {
-            for (left, right) in [(0, 2), (1, 3)] {
-                let [left, right] = [left, right].map(|at| &four[at * self.taps..(at + 1) * self.taps]);
-                let pairs = left.chunks_exact(2).map(words).zip(right.chunks_exact(2).map(words));
-                self.vectors
-                    .extend(pairs.map(|(left, right)| [left, left, right, right]));
+    /// First positions and remainders; returns the target positions all of whose weights fall inside the source.
+    fn place(&mut self, filter: Filter, count: usize) -> Range<usize> {
+        let (quotient, mut remainder) = filter.divided(0);
+        let mut position = quotient + 1;
+        let (more, rest) = (2 * filter.source / filter.step, 2 * filter.source % filter.step);
+        let last = filter.source - filter.full;
+        let (mut before, mut up_to_last) = (0, 0);
+        for (first, to) in self.first.iter_mut().zip(&mut self.remainders).take(count) {
+            before += usize::from(position < 0);
+            up_to_last += usize::from(position <= last);
+            *first = u32::try_from(position.max(0)).unwrap_or(0);
+            #[expect(clippy::cast_precision_loss, reason = "less than 2^33")]
+            {
+                *to = remainder as f64;
+            }
+            remainder += rest;
+            let carry = i64::from(remainder >= filter.step);
+            remainder -= carry * filter.step;
+            position += more + carry;
+        }
+        let begin = before.min(up_to_last);
+        begin..up_to_last
+    }
+
+    /// The weights of all target positions, as if the source had no end.
+    fn weigh(&mut self, filter: Filter) {
+        #[expect(clippy::cast_precision_loss, reason = "less than 2^34")]
+        let (reach, step) = (filter.reach as f64, filter.step as f64);
+        let weight = |remainder: f64, tap: f64| (reach - (reach - step + remainder - step * tap).abs()).max(0.0);
+        let (blocks, _) = self.remainders.as_chunks::<LANES>();
+        for (block, remainders) in blocks.iter().enumerate() {
+            let mut sums = [0.0; LANES];
+            let mut tap = 0.0;
+            for _ in 0..self.taps {
+                for (sum, &remainder) in sums.iter_mut().zip(remainders) {
+                    *sum += weight(remainder, tap);
+                }
+                tap += 1.0;
+            }
+            let to_one = sums.map(|sum| f64::from(ONE) / sum);
+            let (mut sums, mut ends) = ([0.0; LANES], [0; LANES]);
+            let mut tap = 0.0;
+            for values in self.values.chunks_exact_mut(self.stride) {
+                let values = &mut values.as_chunks_mut::<LANES>().0[block];
+                // A loop for each step, so that each becomes a few vector instructions.
+                for (sum, &remainder) in sums.iter_mut().zip(remainders) {
+                    *sum += weight(remainder, tap);
+                }
+                let mut next = [0; LANES];
+                for ((next, sum), to_one) in next.iter_mut().zip(sums).zip(to_one) {
+                    *next = to_integer(sum * to_one);
+                }
+                for ((value, next), end) in values.iter_mut().zip(next).zip(ends) {
+                    *value = weight_between(end, next);
+                }
+                ends = next;
+                tap += 1.0;
             }
         }
     }
 
-    /// What [`Weights::make_vectors`] made.
-    pub(super) fn vectors(&self) -> &[WeightVector] {
-        &self.vectors
-    }
-
-    fn push(&mut self, first: usize, last: usize, centre: f64, support: f64) {
-        self.exact.clear();
-        #[expect(clippy::cast_precision_loss, reason = "a position fits exactly")]
-        let weight = |tap: usize| (1.0 - ((tap as f64 + 0.5 - centre) / support).abs()).max(0.0);
-        self.exact.extend((first..last).map(weight));
-        let to_one = f64::from(1_i32 << WEIGHT_BITS) / self.exact.iter().sum::<f64>();
-        // Moved left where the taps would reach behind the end.
-        let moved = first.min(self.source.saturating_sub(self.taps));
-        let begin = self.values.len();
-        self.values.resize(begin + first - moved, 0);
-        // Each weight ends where the rounded sum of all before it and itself ends: so they add up to one exactly, and no
-        // rounding error grows with the number of taps.
-        let (mut sum, mut rounded_sum) = (0.0, 0);
-        for &weight in &self.exact {
-            sum += weight * to_one;
-            #[expect(clippy::cast_possible_truncation, reason = "between 0 and 1 << 14")]
-            let next = (sum + 0.5) as i16;
-            self.values.push(next - rounded_sum);
-            rounded_sum = next;
+    /// The weights of target position `at`, to be kept at `to`, without those outside of the source. Those that there are
+    /// room for begin further left where they would reach behind its end.
+    fn border(&mut self, filter: Filter, at: u64, to: usize) {
+        let (quotient, remainder) = filter.divided(at.cast_signed());
+        let all = quotient + 1..quotient + 1 + filter.full;
+        let inside = all.start.max(0)..all.end.min(filter.source);
+        #[expect(clippy::cast_precision_loss, reason = "less than 2^34")]
+        let weight = |position: i64| {
+            let middle = filter.reach - filter.step + remainder - filter.step * (position - all.start);
+            (filter.reach - middle.abs()).max(0) as f64
+        };
+        let to_one = f64::from(ONE) / inside.clone().map(weight).sum::<f64>();
+        let first = inside.start.min(filter.source - filter.full.min(filter.source));
+        self.first[to] = u32::try_from(first).unwrap_or(0);
+        let (mut sum, mut end) = (0.0, 0);
+        for (position, values) in (first..).zip(self.values.chunks_exact_mut(self.stride)) {
+            if inside.contains(&position) {
+                sum += weight(position);
+            }
+            let next = to_integer(sum * to_one);
+            values[to] = weight_between(end, next);
+            end = next;
         }
-        self.values.resize(begin + self.taps, 0);
-        self.first.push(u32::try_from(moved).unwrap_or(0));
     }
 
-    /// Taps of each output position.
+    /// Most weights of a target position.
     pub(super) fn taps(&self) -> usize {
         self.taps
     }
 
-    /// The first source position of output `at`, and the weights of those that exist.
-    pub(super) fn at(&self, at: usize) -> (usize, &[i16]) {
-        let first = self.first[at] as usize;
-        let count = self.taps.min(self.source - first);
-        (first, &self.values[at * self.taps..][..count])
+    /// The first source position of each target position, and [`PADDING`] times that of the last.
+    pub(super) fn first(&self) -> &[u32] {
+        &self.first
     }
 
-    /// The first source position of each output position, and all weights: `taps` for each.
-    pub(super) fn parts(&self) -> (&[u32], &[i16]) {
-        (&self.first, &self.values)
+    /// Weight number `tap` of each target position, and some without meaning: as many as of [`Weights::first`].
+    pub(super) fn tap(&self, tap: usize) -> &[i16] {
+        &self.values[tap * self.stride..(tap + 1) * self.stride]
+    }
+
+    /// The first source position of one target position, and its weights: at least one, and none outside of the source.
+    pub(super) fn at(&self, at: usize) -> (usize, impl ExactSizeIterator<Item = i16> + Clone) {
+        let first = self.first[at] as usize;
+        let weight = move |tap: usize| self.values[tap * self.stride + at];
+        let behind = (1..self.taps).rev().take_while(|&tap| weight(tap) == 0).count();
+        (first, (0..self.taps - behind).map(weight))
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "float casts saturate at zero"
-)]
-fn as_index(value: f64) -> usize {
-    value as usize
+impl Filter {
+    fn new(source: u32, target: u32) -> Self {
+        let (source, target) = (i64::from(source), i64::from(target));
+        let (reach, step) = (2 * source.max(target), 2 * target);
+        Self {
+            reach,
+            step,
+            source,
+            // Positive weights are less than `reach` from the centre, and `step` from one to the next.
+            full: (2 * reach - 1 + step - 1) / step,
+        }
+    }
+
+    /// Quotient and remainder of a target position.
+    fn divided(self, at: i64) -> (i64, i64) {
+        let dividend = (2 * at + 1) * self.source - self.reach - self.step / 2;
+        (dividend.div_euclid(self.step), dividend.rem_euclid(self.step))
+    }
+}
+
+/// The nearest integer.
+#[expect(clippy::cast_possible_truncation, reason = "the low bits are the integer")]
+fn to_integer(value: f64) -> i32 {
+    (value + TO_INTEGER).to_bits() as i32
+}
+
+/// A weight from the rounded sums of those before it and of those up to it. So the weights add up to one exactly, and no
+/// rounding error grows with their number.
+#[expect(clippy::cast_possible_truncation, reason = "limited to what fits")]
+fn weight_between(before: i32, up_to: i32) -> i16 {
+    (up_to - before).min(ONE - 1) as i16
 }

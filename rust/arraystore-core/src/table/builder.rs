@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::codes::Codes;
 use super::{Column, Kind, Wanted};
 use crate::error::{Error, Result};
 use crate::strings::Strings;
@@ -179,9 +180,9 @@ impl Categories {
         for code in &mut self.codes {
             *code = usize::try_from(*code).map_or(-1, |old| rank[old]);
         }
-        let categories = order.iter().map(|&old| std::mem::take(&mut self.texts[old])).collect();
+        let categories: Vec<String> = order.iter().map(|&old| std::mem::take(&mut self.texts[old])).collect();
         Column::Categories {
-            codes: self.codes,
+            codes: Codes::new(self.codes, categories.len()),
             categories,
         }
     }

@@ -31,6 +31,7 @@ fn strings(table: &Table, name: &str) -> Vec<String> {
     match column {
         Column::Strings(strings) => strings.iter().map(str::to_owned).collect(),
         Column::Categories { codes, categories } => codes
+            .to_vec()
             .iter()
             .map(|&code| usize::try_from(code).map_or(String::new(), |code| categories[code].clone()))
             .collect(),
