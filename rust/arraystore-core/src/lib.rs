@@ -13,7 +13,7 @@ pub mod extent;
 pub mod field;
 mod folder;
 pub mod images;
-pub mod instructions;
+pub use arraystore_jpeg::instructions;
 pub mod journal;
 pub mod jpeg;
 pub mod key_table;

@@ -10,13 +10,13 @@ pub struct Instructions(Set);
 
 /// The sets that there are kernels for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Set {
+pub enum Set {
     /// Plain Rust.
     Portable,
-    /// AVX2 and FMA.
+    /// AVX2, FMA, BMI1, BMI2 and LZCNT.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// AVX-512 F, BW and VBMI; AVX2 and FMA as well.
+    /// AVX-512 F, BW, VBMI and VNNI; all of [`Set::Avx2`] as well.
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }
@@ -44,11 +44,16 @@ impl Instructions {
     pub fn available() -> impl DoubleEndedIterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
         let found = {
-            let avx2 = std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma");
+            let avx2 = std::is_x86_feature_detected!("avx2")
+                && std::is_x86_feature_detected!("fma")
+                && std::is_x86_feature_detected!("bmi1")
+                && std::is_x86_feature_detected!("bmi2")
+                && std::is_x86_feature_detected!("lzcnt");
             let avx512 = avx2
                 && std::is_x86_feature_detected!("avx512f")
                 && std::is_x86_feature_detected!("avx512bw")
-                && std::is_x86_feature_detected!("avx512vbmi");
+                && std::is_x86_feature_detected!("avx512vbmi")
+                && std::is_x86_feature_detected!("avx512vnni");
             [
                 Some(Set::Portable),
                 avx2.then_some(Set::Avx2),
@@ -60,7 +65,9 @@ impl Instructions {
         found.into_iter().flatten().map(Self)
     }
 
-    pub(crate) fn set(self) -> Set {
+    /// Which set it is.
+    #[must_use]
+    pub fn set(self) -> Set {
         self.0
     }
 }

@@ -1,0 +1,221 @@
+//! Entropy decoding: bits to coefficients in zigzag order, several independent stretches of a scan in turn.
+//!
+//! A [`Lane`] is one stretch: some blocks, and the bits that hold them. Huffman decoding waits for its own result, so that
+//! one lane alone leaves most of the processor idle; the kernel takes symbols of [`TURNS`] lanes in turn.
+
+use crate::Declined;
+use crate::geometry::Geometry;
+use crate::huffman::{Tables, extend};
+use crate::instructions::Instructions;
+use crate::kernels::entropy as kernel;
+
+/// The coefficients of a block, in zigzag order; the first is a difference to the block before of its component.
+#[derive(Debug, Clone)]
+#[repr(C, align(128))]
+pub(crate) struct Block(pub(crate) [i16; 64]);
+
+/// Bytes of a block.
+pub(crate) const BLOCK_NBYTES: usize = size_of::<Block>();
+
+/// Lanes that are decoded in turn.
+pub(crate) const TURNS: usize = 3;
+
+/// A stretch of a scan: blocks `next..end` of the [`Coefficients`] are in the bits from `bit` on.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Lane {
+    /// Position in the stream.
+    pub(crate) bit: usize,
+    /// Where its bits end; there are [`PADDING_NBYTES`](crate::unstuff::PADDING_NBYTES) more bytes behind.
+    pub(crate) limit: usize,
+    pub(crate) next: usize,
+    /// Coefficients of the next block that have been decoded already.
+    pub(crate) index: usize,
+    pub(crate) end: usize,
+}
+
+/// Memory for the coefficients of some blocks. All of it is zero but while it holds what was decoded.
+#[derive(Debug, Default)]
+pub(crate) struct Coefficients {
+    pub(crate) blocks: Vec<Block>,
+    /// Of each block, twice the zigzag index of the last coefficient that may not be zero, in the lower seven bits.
+    pub(crate) last: Vec<u8>,
+    order: Vec<Order>,
+    /// What `order` was made for: starts of the tables and components of the blocks of an MCU.
+    order_of: Vec<u16>,
+}
+
+/// The wide tables of a block and of the next one.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Order {
+    /// Start of the AC table of this block.
+    pub(crate) ac: u16,
+    /// Start of the DC table of the block behind it.
+    pub(crate) next_dc: u16,
+}
+
+impl Coefficients {
+    /// Makes room for `count` blocks, a whole number of MCUs.
+    pub(crate) fn reserve(&mut self, count: usize, geometry: &Geometry, tables: &Tables) {
+        if self.blocks.len() < count {
+            self.blocks.resize(count, Block([0; 64]));
+            self.last.resize(count, 0);
+        }
+        let classes = geometry.components.iter().map(|&component| tables.class[component]);
+        #[expect(clippy::cast_possible_truncation, reason = "three pairs of tables of 2,048 entries")]
+        let starts = classes.map(|class| tables.dc_start(class) as u16);
+        let width = 1 << tables.bits;
+        let is_same = self.order_of.len() == geometry.components.len() + 1
+            && self.order_of.iter().copied().eq(starts.clone().chain([width]));
+        if is_same && self.order.len() >= count {
+            return;
+        }
+        self.order_of.clear();
+        self.order_of.extend(starts.clone().chain([width]));
+        let next = starts.clone().cycle().skip(1);
+        let order = starts.cycle().zip(next).map(|(start, next_dc)| Order {
+            ac: start + width,
+            next_dc,
+        });
+        self.order.clear();
+        self.order.extend(order.take(self.blocks.len()));
+    }
+
+    /// Zeroes all, after an error.
+    pub(crate) fn clear(&mut self) {
+        self.blocks.fill(Block([0; 64]));
+    }
+}
+
+/// What the kernel reads.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub(crate) stream: &'a [u8],
+    pub(crate) tables: &'a Tables,
+    pub(crate) order: &'a [Order],
+}
+
+/// What the kernel writes.
+pub(crate) struct Target<'a> {
+    pub(crate) blocks: &'a mut [Block],
+    pub(crate) last: &'a mut [u8],
+}
+
+/// Decodes lanes to their ends. They must not share blocks.
+///
+/// # Errors
+///
+/// [`Declined::Data`] for bits that are no code, a run of zeros out of a block, or a lane that needs more bits than there
+/// are. The coefficients then hold anything.
+pub(crate) fn decode(
+    lanes: &mut [Lane],
+    stream: &[u8],
+    tables: &Tables,
+    coefficients: &mut Coefficients,
+    instructions: Instructions,
+) -> Result<(), Declined> {
+    let source = Source {
+        stream,
+        tables,
+        order: &coefficients.order,
+    };
+    let mut target = Target {
+        blocks: &mut coefficients.blocks,
+        last: &mut coefficients.last,
+    };
+    let (mut waiting, mut current, mut active) = (0, [0; TURNS], 0);
+    loop {
+        while active < TURNS && waiting < lanes.len() {
+            if lanes[waiting].next < lanes[waiting].end {
+                current[active] = waiting;
+                active += 1;
+            }
+            waiting += 1;
+        }
+        if active == 0 {
+            break;
+        }
+        kernel::run(source, &mut target, lanes, &current[..active], instructions)?;
+        // Those that came near to their ends are finished one symbol at a time, so that none goes beyond.
+        let mut kept = 0;
+        for turn in 0..active {
+            let lane = &mut lanes[current[turn]];
+            if kernel::is_near_end(lane) {
+                kernel::finish(source, &mut target, lane)?;
+            } else {
+                current[kept] = current[turn];
+                kept += 1;
+            }
+        }
+        active = kept;
+    }
+    Ok(())
+}
+
+/// A position: of a bit in the stream, of a block, and of a coefficient in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Position {
+    pub(crate) bit: usize,
+    pub(crate) block: usize,
+    pub(crate) index: usize,
+}
+
+/// A symbol that was decoded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Symbol {
+    /// The position behind it.
+    pub(crate) next: Position,
+    /// Where its coefficient stands in the block, and what it is.
+    pub(crate) coefficient: Option<(usize, i16)>,
+}
+
+impl Source<'_> {
+    /// Decodes one symbol by the canonical rule; `None` for what is none, and for a run of zeros out of the block.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn symbol(&self, at: Position) -> Option<Symbol> {
+        let class = usize::from(self.order.get(at.block)?.ac) >> (self.tables.bits + 1);
+        let [dc, ac] = self.tables.canonical.get(class)?;
+        let window = window(self.stream, at.bit);
+        let (length, symbol) = if at.index == 0 { dc } else { ac }.symbol(window)?;
+        let (run, size) = match at.index {
+            0 => (0, u32::from(symbol)),
+            _ => (usize::from(symbol >> 4), u32::from(symbol & 15)),
+        };
+        let bit = at.bit + (length + size) as usize;
+        let block_end = Position {
+            bit,
+            block: at.block + 1,
+            index: 0,
+        };
+        if at.index > 0 && size == 0 && run < 15 {
+            return Some(Symbol {
+                next: block_end,
+                coefficient: None,
+            });
+        }
+        let bits = (window << length).checked_shr(64 - size).unwrap_or(0);
+        #[expect(clippy::cast_possible_truncation, reason = "at most 15 bits, and what they stand for")]
+        let value = extend(bits as u32, size) as i16;
+        let index = at.index + run;
+        if index >= 64 && size > 0 {
+            // libjpeg-turbo would put it last.
+            return None;
+        }
+        Some(Symbol {
+            next: if index >= 63 { block_end } else { Position { bit, index: index + 1, ..at } },
+            coefficient: (index < 64).then_some((index, value)),
+        })
+    }
+}
+
+/// The error for entropy-coded data that no encoder writes.
+pub(crate) const DAMAGED: Declined = Declined::Data("its entropy-coded data are damaged or end too early");
+
+/// The next 57 bits or more from `bit` on, at the top.
+pub(crate) fn window(stream: &[u8], bit: usize) -> u64 {
+    stream
+        .get(bit >> 3..)
+        .and_then(|rest| rest.first_chunk())
+        .map_or(0, |bytes| u64::from_be_bytes(*bytes) << (bit & 7))
+}

@@ -1,0 +1,351 @@
+//! Huffman codes: one symbol at a time by the canonical rule, and several at once by wide tables.
+//!
+//! A wide table is asked with the next [`Wide::bits`] bits. Its entry says how many of them to take, and up to two
+//! coefficients that they hold and whether the block ends behind them; if they do not hold even one, the symbol is read by
+//! the canonical rule ([`Canonical::symbol`]).
+
+use crate::Declined;
+use crate::frame::{Frame, HuffmanSpec};
+
+/// Codes have this many bits at most.
+const LONGEST: usize = 16;
+
+/// A Huffman table to read one symbol with, whatever the length of its code.
+#[derive(Debug, Clone)]
+pub(crate) struct Canonical {
+    /// The last code of each length, or -1 if there is none.
+    last: [i32; LONGEST + 1],
+    /// What to add to a code of each length for the index of its symbol.
+    offset: [i32; LONGEST + 1],
+    symbols: [u8; 256],
+}
+
+impl Canonical {
+    /// From the table in the file, if its codes fit in their lengths.
+    fn new(spec: HuffmanSpec<'_>, most: u8) -> Option<Self> {
+        let mut table = Self {
+            last: [-1; LONGEST + 1],
+            offset: [0; LONGEST + 1],
+            symbols: [0; 256],
+        };
+        table.symbols.get_mut(..spec.symbols.len())?.copy_from_slice(spec.symbols);
+        if spec.symbols.iter().any(|&symbol| symbol > most) {
+            return None;
+        }
+        let (mut code, mut index) = (0_i32, 0_i32);
+        for (length, &count) in (1..).zip(spec.counts) {
+            let count = i32::from(count);
+            if count > 0 {
+                table.offset[length] = index - code;
+                index += count;
+                code += count;
+                table.last[length] = code - 1;
+                // No code may be all ones.
+                if code >= 1 << length {
+                    return None;
+                }
+            }
+            code <<= 1;
+        }
+        Some(table)
+    }
+
+    /// The symbol at the top of `window`, and the length of its code; `None` for bits that are no code.
+    pub(crate) fn symbol(&self, window: u64) -> Option<(u32, u8)> {
+        let first = i32::try_from(window >> (64 - LONGEST)).ok()?;
+        (1..=LONGEST).find_map(|length| {
+            let code = first >> (LONGEST - length);
+            if code > self.last[length] {
+                return None;
+            }
+            let index = usize::try_from(code + self.offset[length]).ok()?;
+            Some((u32::try_from(length).ok()?, *self.symbols.get(index)?))
+        })
+    }
+}
+
+/// The value of `size` bits, by the rule of ISO/IEC 10918-1, F.2.2.1: those that begin with 0 are negative.
+pub(crate) fn extend(bits: u32, size: u32) -> i32 {
+    let bits = bits.cast_signed();
+    if size == 0 {
+        0
+    } else if bits >> (size - 1) == 0 {
+        bits - (1 << size) + 1
+    } else {
+        bits
+    }
+}
+
+/// What the next bits of a stream hold.
+///
+/// | bits | |
+/// | --- | --- |
+/// | 0..8 | how many bits to take |
+/// | 8..16 | twice the zigzag distance of the first coefficient |
+/// | 16..24 | twice that of the second one, which may be the first again; [`Entry::SLOW`] if none is here |
+/// | 24 | whether the block ends |
+/// | 32..48 | the first coefficient |
+/// | 48..64 | the second one |
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry(pub(crate) u64);
+
+impl Entry {
+    /// Further than any block: a reader that tests for the end of the block finds this too.
+    const SLOW: Self = Self(0x80 << 16);
+    const END: u64 = 1 << 24;
+    const ZERO_RUN: u32 = 15;
+
+    fn coefficient(length: u32, run: u32, value: i32) -> Self {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the 16 bits of a coefficient")]
+        let value = u64::from(value as u16);
+        Self(u64::from(length) | u64::from(run) << 9 | u64::from(run) << 17 | value << 32 | value << 48)
+    }
+
+    fn end(length: u32) -> Self {
+        Self(u64::from(length) | Self::END)
+    }
+
+    fn is_slow(self) -> bool {
+        self.0 & Self::SLOW.0 != 0
+    }
+
+    fn is_end(self) -> bool {
+        self.0 & Self::END != 0
+    }
+
+    /// Whether it is a run of 16 zeros.
+    fn is_zero_run(self) -> bool {
+        !self.is_end() && self.second() == u64::from(Self::ZERO_RUN) * 2 && self.0 >> 32 == 0
+    }
+
+    fn length(self) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "the lowest byte")]
+        {
+            u32::from(self.0 as u8)
+        }
+    }
+
+    fn first(self) -> u64 {
+        self.0 >> 8 & 0xff
+    }
+
+    fn second(self) -> u64 {
+        self.0 >> 16 & 0xff
+    }
+
+    fn with_length(self, length: u32) -> Self {
+        Self(self.0 & !0xff | u64::from(length))
+    }
+
+    /// This coefficient and the one of `next`.
+    fn and(self, next: Self) -> Self {
+        let second = self.first() + next.second() + 2;
+        Self(
+            u64::from(self.length() + next.length())
+                | self.first() << 8
+                | second << 16
+                | self.0 & 0xffff_0000_0000
+                | next.0 & 0xffff_0000_0000_0000,
+        )
+    }
+}
+
+/// The tables of an image: for each class of components the wide and the canonical ones, first DC then AC.
+#[derive(Debug, Clone)]
+pub(crate) struct Tables {
+    /// Wide tables of each class, DC and AC by turns, of `1 << bits` entries each.
+    pub(crate) wide: Vec<Entry>,
+    /// Bits that a wide table is asked with.
+    pub(crate) bits: u32,
+    pub(crate) canonical: Vec<[Canonical; 2]>,
+    /// The class of each component.
+    pub(crate) class: [usize; 3],
+}
+
+/// The largest size of a DC difference and the largest symbol of AC.
+const MOST: [u8; 2] = [15, 255];
+
+impl Tables {
+    /// Tables that are asked with `bits` bits.
+    pub(crate) fn new(frame: &Frame<'_>, bits: u32) -> Result<Self, Declined> {
+        let mut specs: Vec<(HuffmanSpec<'_>, HuffmanSpec<'_>)> = Vec::with_capacity(3);
+        let mut class = [0; 3];
+        for (class, pair) in class.iter_mut().zip(frame.huffman).take(frame.sampling.components()) {
+            *class = specs.iter().position(|known| *known == pair).unwrap_or_else(|| {
+                specs.push(pair);
+                specs.len() - 1
+            });
+        }
+        let mut canonical = Vec::with_capacity(specs.len());
+        let mut single = Vec::with_capacity(specs.len() << (bits + 1));
+        for &(dc, ac) in &specs {
+            let pair = [(dc, MOST[0]), (ac, MOST[1])].map(|(spec, most)| Canonical::new(spec, most));
+            let [Some(dc_codes), Some(ac_codes)] = pair else {
+                return Err(Declined::Kind("it has an impossible Huffman table"));
+            };
+            canonical.push([dc_codes, ac_codes]);
+            fill_single(&mut single, dc, bits, true);
+            fill_single(&mut single, ac, bits, false);
+        }
+        Ok(Self {
+            wide: compose(&single, bits),
+            bits,
+            canonical,
+            class,
+        })
+    }
+
+    /// Where the DC table of each class begins in [`Tables::wide`].
+    pub(crate) fn dc_start(&self, class: usize) -> usize {
+        class << (self.bits + 1)
+    }
+}
+
+/// Appends a table of one symbol an entry.
+fn fill_single(single: &mut Vec<Entry>, spec: HuffmanSpec<'_>, bits: u32, is_dc: bool) {
+    let end = single.len() + (1 << bits);
+    let lengths = (1..=bits).zip(spec.counts).flat_map(|(length, &count)| (0..count).map(move |_| length));
+    for (length, &symbol) in lengths.zip(spec.symbols) {
+        let span = 1_usize << (bits - length);
+        let (run, size) = if is_dc { (0, symbol) } else { (symbol >> 4, symbol & 15) };
+        let (run, size) = (u32::from(run), u32::from(size));
+        let spare = bits - length;
+        if !is_dc && size == 0 {
+            let entry = if run == Entry::ZERO_RUN {
+                Entry::coefficient(length, run, 0)
+            } else {
+                Entry::end(length)
+            };
+            single.extend(std::iter::repeat_n(entry, span));
+        } else if size > spare {
+            single.extend(std::iter::repeat_n(Entry::SLOW, span));
+        } else {
+            for value in 0..1_u32 << size {
+                let entry = Entry::coefficient(length + size, run, extend(value, size));
+                single.extend(std::iter::repeat_n(entry, span >> size));
+            }
+        }
+    }
+    // Longer codes, and what is no code.
+    single.resize(end, Entry::SLOW);
+}
+
+/// Tables of up to two coefficients and the end of the block, from those of one symbol.
+fn compose(single: &[Entry], bits: u32) -> Vec<Entry> {
+    let size = 1_usize << bits;
+    let mut wide = Vec::with_capacity(single.len());
+    for pair in single.chunks_exact(size * 2) {
+        let (dc, ac) = pair.split_at(size);
+        for table in [dc, ac] {
+            let next = |window: usize, length: u32| ac[window << length & (size - 1)];
+            wide.extend(table.iter().enumerate().map(|(window, &first)| {
+                let length = first.length();
+                if first.is_slow() || first.is_end() || first.is_zero_run() || length >= bits {
+                    return first;
+                }
+                let second = next(window, length);
+                let length = length + second.length();
+                if second.is_slow() || second.is_zero_run() || length > bits {
+                    return first;
+                }
+                if second.is_end() {
+                    return Entry(first.with_length(length).0 | Entry::END);
+                }
+                let both = first.and(second);
+                let third = next(window, length.min(bits));
+                let length = length + third.length();
+                if third.is_end() && length <= bits {
+                    return Entry(both.with_length(length).0 | Entry::END);
+                }
+                both
+            }));
+        }
+    }
+    wide
+}
+
+/// Tables of the last images, so that those of a package, which mostly share theirs, are made once.
+#[derive(Debug, Default)]
+pub(crate) struct TableCache {
+    kept: Vec<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    /// Components, counts and symbols of all tables.
+    key: Vec<u8>,
+    tables: Tables,
+    times: u32,
+}
+
+/// As many sets of tables are kept.
+const MOST_KEPT: usize = 4;
+
+/// Bits of tables that are used once, and of those that have come again: wide ones take longer to make and to read less.
+const NARROW_BITS: u32 = 9;
+const WIDE_BITS: u32 = 11;
+
+/// Tables that were asked for as often are worth making wide.
+const TIMES_TO_WIDEN: u32 = 3;
+
+impl TableCache {
+    /// The tables of a frame.
+    pub(crate) fn get(&mut self, frame: &Frame<'_>) -> Result<&Tables, Declined> {
+        let position = self.kept.iter().position(|kept| kept.is_of(frame));
+        if let Some(position) = position {
+            // The one that was used last comes first.
+            self.kept[..=position].rotate_right(1);
+            let kept = &mut self.kept[0];
+            kept.times = kept.times.saturating_add(1);
+            if kept.times == TIMES_TO_WIDEN {
+                kept.tables = Tables::new(frame, WIDE_BITS)?;
+            }
+        } else {
+            let tables = Tables::new(frame, NARROW_BITS)?;
+            self.kept.truncate(MOST_KEPT - 1);
+            let key = parts_of(frame).flatten().copied().collect();
+            self.kept.insert(0, Kept { key, tables, times: 1 });
+        }
+        Ok(&self.kept[0].tables)
+    }
+}
+
+impl Kept {
+    fn is_of(&self, frame: &Frame<'_>) -> bool {
+        let mut rest = &self.key[..];
+        for part in parts_of(frame) {
+            let Some(after) = rest.strip_prefix(part) else { return false };
+            rest = after;
+        }
+        rest.is_empty()
+    }
+}
+
+fn parts_of<'a>(frame: &Frame<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    let huffman = frame.huffman;
+    let count = frame.sampling.components();
+    // A Cr that shares the tables of Cb, as nearly all do, is told by that.
+    (0..count).flat_map(move |number| {
+        let (dc, ac) = huffman[number];
+        let is_shared = number == 2 && huffman[1] == huffman[2];
+        let parts: [&[u8]; 4] = if is_shared {
+            [b"shared", &[], &[], &[]]
+        } else {
+            [dc.counts, dc.symbols, ac.counts, ac.symbols]
+        };
+        parts
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_extended_by_the_rule() {
+        assert_eq!(extend(0, 0), 0);
+        assert_eq!((extend(0, 1), extend(1, 1)), (-1, 1));
+        assert_eq!([0, 3, 4, 7].map(|bits| extend(bits, 3)), [-7, -4, 4, 7]);
+        assert_eq!((extend(0, 15), extend(0x7fff, 15)), (-32767, 32767));
+    }
+}

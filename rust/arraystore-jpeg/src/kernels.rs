@@ -1,0 +1,72 @@
+//! Code for particular instructions. All of it gives the same results; only here is `unsafe`.
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
+pub(crate) mod entropy;
+mod portable;
+
+use crate::entropy::Block;
+use crate::frame::Sampling;
+use crate::instructions::{Instructions, Set};
+use crate::pixels::Jobs;
+use crate::quantisation::Quantisation;
+
+/// Coefficients of row 0 and 4 of a block may reach this before, and twice this behind the first pass of the transform.
+///
+/// Beyond, the kernels of libjpeg-turbo wrap around. No pixels have such coefficients.
+const MOST: i16 = 8191;
+
+/// Transforms sorted blocks into a plane, and zeroes them. Returns whether all coefficients are in range.
+pub(crate) fn transform(
+    jobs: &Jobs,
+    blocks: &mut [Block],
+    plane: &mut [u8],
+    stride: usize,
+    quantisation: &Quantisation,
+    instructions: Instructions,
+) -> bool {
+    let is_in_range = portable::flat(jobs.flat(), plane, stride, quantisation);
+    let others = match instructions.set() {
+        #[cfg(target_arch = "x86_64")]
+        Set::Avx512 => avx512::transform(jobs, blocks, plane, stride, quantisation),
+        _ => portable::transform(jobs, blocks, plane, stride, quantisation),
+    };
+    is_in_range && others
+}
+
+/// Puts `count` samples of Cb and Cr side by side.
+pub(crate) fn pair_up(cb: &[u8], cr: &[u8], pairs: &mut [u8], count: usize, _instructions: Instructions) {
+    for ((pair, &cb), &cr) in pairs[..2 * count].chunks_exact_mut(2).zip(&cb[..count]).zip(&cr[..count]) {
+        pair[0] = cb;
+        pair[1] = cr;
+    }
+}
+
+/// A row of samples, to become a row of pixels.
+pub(crate) struct Row<'a> {
+    pub(crate) sampling: Sampling,
+    /// Whether colour is interpolated; libjpeg-turbo repeats it in very narrow images.
+    pub(crate) is_fancy: bool,
+    /// Whether it is the lower one of two rows that share samples of colour.
+    pub(crate) is_lower: bool,
+    /// Luma, from the first column on that is computed.
+    pub(crate) luma: &'a [u8],
+    /// The nearest row of colour, as pairs, and the second nearest.
+    pub(crate) near: &'a [u8],
+    pub(crate) far: &'a [u8],
+    /// Where the pair of the first column that is computed stands in them.
+    pub(crate) pair: usize,
+    /// 1 if the first column that is computed is not wanted.
+    pub(crate) odd: usize,
+    /// Pixels that are wanted.
+    pub(crate) width: usize,
+}
+
+/// Writes a row of RGB pixels from byte `start` of `out` on. What is behind it may be overwritten.
+pub(crate) fn row(row: &Row<'_>, out: &mut [u8], start: usize, instructions: Instructions) {
+    match instructions.set() {
+        #[cfg(target_arch = "x86_64")]
+        Set::Avx512 if row.sampling == Sampling::S420 && row.is_fancy => avx512::row(row, out, start),
+        _ => portable::row(row, &mut out[start..]),
+    }
+}

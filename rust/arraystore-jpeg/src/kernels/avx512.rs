@@ -1,0 +1,630 @@
+//! AVX-512 (F, BW, VBMI, VNNI).
+//!
+//! The transform takes coefficients in zigzag order, permutes them to pairs that belong together in a pass, and works on
+//! two or four blocks to a vector; two vectors go side by side, since each step waits for the one before it.
+
+use std::arch::x86_64::{
+    __m128i, __m256i, __m512i, _mm_castsi128_pd, _mm_storeh_pd, _mm_storel_epi64, _mm256_loadu_si256, _mm256_setzero_si256,
+    _mm256_storeu_si256, _mm512_abs_epi16, _mm512_add_epi16, _mm512_add_epi32, _mm512_alignr_epi32, _mm512_castps_si512,
+    _mm512_castsi256_si512, _mm512_castsi512_ps, _mm512_cmpgt_epu16_mask, _mm512_dpwssd_epi32, _mm512_extracti32x4_epi32,
+    _mm512_inserti64x4, _mm512_loadu_si512, _mm512_madd_epi16, _mm512_maddubs_epi16, _mm512_mask_blend_epi16,
+    _mm512_mask_permutexvar_epi8, _mm512_mask_storeu_epi8, _mm512_maskz_permutexvar_epi8, _mm512_max_epu16,
+    _mm512_mulhrs_epi16, _mm512_mullo_epi16, _mm512_packs_epi32, _mm512_packus_epi16, _mm512_permutex2var_epi8,
+    _mm512_permutex2var_epi16, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8,
+    _mm512_shuffle_i64x2, _mm512_shuffle_ps, _mm512_slli_epi32, _mm512_srai_epi16, _mm512_srai_epi32, _mm512_srli_epi16,
+    _mm512_storeu_si512, _mm512_sub_epi32, _mm512_unpackhi_epi32, _mm512_unpacklo_epi32,
+};
+
+use super::{MOST, Row};
+use crate::entropy::Block;
+use crate::pixels::{Job, Jobs};
+use crate::quantisation::{Quantisation, ZIGZAG};
+
+/// Words of a vector.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Words([i16; 32]);
+
+/// Bytes of a vector.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Bytes([u8; 64]);
+
+/// The zigzag index of each place in a block.
+const INDEX_OF: [u8; 64] = {
+    let mut index_of = [0; 64];
+    let mut index = 0;
+    while index < 64 {
+        #[expect(clippy::cast_possible_truncation, reason = "below 64")]
+        {
+            index_of[ZIGZAG[index] as usize] = index as u8;
+        }
+        index += 1;
+    }
+    index_of
+};
+
+/// Order of the columns of a sparse block: the first pass leaves them in pairs for the second.
+const SPARSE_COLUMNS: [usize; 4] = [0, 2, 1, 3];
+
+/// Order of the columns of a full block.
+const COLUMNS: [usize; 8] = [0, 4, 2, 6, 7, 1, 3, 5];
+
+/// Pairs of rows that a pass takes together.
+const PAIRS: [[usize; 2]; 4] = [[0, 4], [2, 6], [7, 1], [3, 5]];
+
+/// What stands at a word of a vector of four sparse blocks: block, row and column; `odd` for rows 1 and 3.
+const fn sparse_place(word: usize, odd: usize) -> (usize, usize) {
+    let (block, rest) = (word / 8, word % 8);
+    (block, (rest % 2 * 2 + odd) * 8 + SPARSE_COLUMNS[rest / 2])
+}
+
+/// What stands at a word of half a vector of one full block.
+const fn full_place(word: usize, pair: usize) -> usize {
+    PAIRS[pair][word % 2] * 8 + COLUMNS[word / 2]
+}
+
+/// From the first 16 coefficients of four blocks, of two in each of two vectors, to pairs of rows.
+const SPARSE_PERMUTATION: [Words; 2] = {
+    let mut both = [Words([0; 32]); 2];
+    let mut odd = 0;
+    while odd < 2 {
+        let mut word = 0;
+        while word < 32 {
+            let (block, place) = sparse_place(word, odd);
+            // Those that a sparse block does not have are zero: so is the last of the sixteen.
+            let index = if INDEX_OF[place] > 9 { 15 } else { INDEX_OF[place] };
+            both[odd].0[word] = (block * 16) as i16 + index as i16;
+            word += 1;
+        }
+        odd += 1;
+    }
+    both
+};
+
+/// From the 64 coefficients of a block in two vectors to two pairs of rows in each of two.
+const FULL_PERMUTATION: [Words; 2] = {
+    let mut both = [Words([0; 32]); 2];
+    let mut word = 0;
+    while word < 64 {
+        both[word / 32].0[word % 32] = INDEX_OF[full_place(word % 16, word / 16)] as i16;
+        word += 1;
+    }
+    both
+};
+
+/// Quantisation factors in the orders of the permuted coefficients.
+#[derive(Debug, Clone)]
+pub(crate) struct Factors {
+    sparse: [Words; 2],
+    full: [Words; 4],
+}
+
+impl Factors {
+    pub(crate) fn new(zigzag: &[i16; 64]) -> Self {
+        let factor = |place: usize| zigzag[usize::from(INDEX_OF[place])];
+        Self {
+            sparse: [0, 1].map(|odd| Words(std::array::from_fn(|word| factor(sparse_place(word, odd).1)))),
+            full: [0, 1, 2, 3].map(|pair| Words(std::array::from_fn(|word| factor(full_place(word % 16, pair))))),
+        }
+    }
+}
+
+/// Two vectors that go side by side.
+type Two = [__m512i; 2];
+
+/// Sorted blocks into a plane. Returns whether all coefficients are in range.
+pub(super) fn transform(
+    jobs: &Jobs,
+    blocks: &mut [Block],
+    plane: &mut [u8],
+    stride: usize,
+    quantisation: &Quantisation,
+) -> bool {
+    // SAFETY: this module is used only where the processor has its instructions.
+    unsafe { transform_all(jobs, blocks, plane, stride, &quantisation.avx512) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
+fn transform_all(jobs: &Jobs, blocks: &mut [Block], plane: &mut [u8], stride: usize, factors: &Factors) -> bool {
+    let mut most = _mm512_setzero_si512();
+    for jobs in jobs.sparse().chunks(8) {
+        // The last ones are done again with a few others: all are read before any is zeroed.
+        let jobs = std::array::from_fn(|number| jobs[number.min(jobs.len() - 1)]);
+        most = _mm512_max_epu16(most, sparse(jobs, blocks, plane, stride, factors));
+    }
+    for jobs in jobs.full().chunks(4) {
+        let jobs = std::array::from_fn(|number| jobs[number.min(jobs.len() - 1)]);
+        most = _mm512_max_epu16(most, full(jobs, blocks, plane, stride, factors));
+    }
+    _mm512_cmpgt_epu16_mask(most, _mm512_set1_epi16(MOST)) == 0
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn words(words: &Words) -> __m512i {
+    // SAFETY: 64 bytes.
+    unsafe { _mm512_loadu_si512(words.0.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn bytes(bytes: &Bytes) -> __m512i {
+    // SAFETY: 64 bytes.
+    unsafe { _mm512_loadu_si512(bytes.0.as_ptr().cast()) }
+}
+
+/// A pair of factors for all pairs of words.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn factors_of(first: i32, second: i32) -> __m512i {
+    _mm512_set1_epi32(first & 0xffff | second << 16)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn products(pairs: Two, factors: (i32, i32)) -> Two {
+    let factors = factors_of(factors.0, factors.1);
+    [_mm512_madd_epi16(pairs[0], factors), _mm512_madd_epi16(pairs[1], factors)]
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn add_products(sums: Two, pairs: Two, factors: (i32, i32)) -> Two {
+    let factors = factors_of(factors.0, factors.1);
+    [
+        _mm512_dpwssd_epi32(sums[0], pairs[0], factors),
+        _mm512_dpwssd_epi32(sums[1], pairs[1], factors),
+    ]
+}
+
+/// Sum and difference, without the bits behind the point.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn butterfly<const SHIFT: u32>(a: Two, b: Two) -> (Two, Two) {
+    (
+        [
+            _mm512_srai_epi32::<SHIFT>(_mm512_add_epi32(a[0], b[0])),
+            _mm512_srai_epi32::<SHIFT>(_mm512_add_epi32(a[1], b[1])),
+        ],
+        [
+            _mm512_srai_epi32::<SHIFT>(_mm512_sub_epi32(a[0], b[0])),
+            _mm512_srai_epi32::<SHIFT>(_mm512_sub_epi32(a[1], b[1])),
+        ],
+    )
+}
+
+/// A pass over inputs of which only the first four are not zero: pairs of 0 and 2, and of 1 and 3.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn sparse_pass<const SHIFT: u32>(even: Two, odd: Two, round: __m512i) -> [Two; 8] {
+    let round = [round, round];
+    let (e0, o3) = (add_products(round, even, (8192, 10_703)), products(odd, (11_363, 9633)));
+    let (r0, r7) = butterfly::<SHIFT>(e0, o3);
+    let (e1, o2) = (add_products(round, even, (8192, 4433)), products(odd, (9633, -2259)));
+    let (r1, r6) = butterfly::<SHIFT>(e1, o2);
+    let (e2, o1) = (add_products(round, even, (8192, -4433)), products(odd, (6437, -11_362)));
+    let (r2, r5) = butterfly::<SHIFT>(e2, o1);
+    let (e3, o0) = (add_products(round, even, (8192, -10_703)), products(odd, (2260, -6436)));
+    let (r3, r4) = butterfly::<SHIFT>(e3, o0);
+    [r0, r1, r2, r3, r4, r5, r6, r7]
+}
+
+/// A pass over pairs of inputs 0 and 4, 2 and 6, 7 and 1, 3 and 5.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn full_pass<const SHIFT: u32>(p04: Two, p26: Two, p71: Two, p35: Two, round: __m512i) -> [Two; 8] {
+    let round = [round, round];
+    let (sum, difference) = (
+        add_products(round, p04, (8192, 8192)),
+        add_products(round, p04, (8192, -8192)),
+    );
+    // Sums of 16 bits, as libjpeg-turbo has them: 7 and 3, 1 and 5.
+    let z = [_mm512_add_epi16(p71[0], p35[0]), _mm512_add_epi16(p71[1], p35[1])];
+    let (z3, z4) = (products(z, (-6436, 9633)), products(z, (9633, 6437)));
+    let (e0, o3) = (add_products(sum, p26, (10_703, 4433)), add_products(z4, p71, (-7373, 4926)));
+    let (r0, r7) = butterfly::<SHIFT>(e0, o3);
+    let (e1, o2) = (add_products(difference, p26, (4433, -10_704)), add_products(z3, p35, (4177, -20_995)));
+    let (r1, r6) = butterfly::<SHIFT>(e1, o2);
+    let (e2, o1) = (add_products(difference, p26, (-4433, 10_704)), add_products(z4, p35, (-20_995, -4176)));
+    let (r2, r5) = butterfly::<SHIFT>(e2, o1);
+    let (e3, o0) = (add_products(sum, p26, (-10_703, -4433)), add_products(z3, p71, (-4927, -7373)));
+    let (r3, r4) = butterfly::<SHIFT>(e3, o0);
+    [r0, r1, r2, r3, r4, r5, r6, r7]
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn pack(a: Two, b: Two) -> Two {
+    [_mm512_packs_epi32(a[0], b[0]), _mm512_packs_epi32(a[1], b[1])]
+}
+
+/// The first pairs of four rows, and the second ones, in each lane.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn pairs_of_columns(rows01: Two, rows23: Two) -> (Two, Two) {
+    let choose = |number: usize| {
+        let (a, b) = (_mm512_castsi512_ps(rows01[number]), _mm512_castsi512_ps(rows23[number]));
+        (
+            _mm512_castps_si512(_mm512_shuffle_ps::<0x88>(a, b)),
+            _mm512_castps_si512(_mm512_shuffle_ps::<0xdd>(a, b)),
+        )
+    };
+    let (a, b) = (choose(0), choose(1));
+    ([a.0, b.0], [a.1, b.1])
+}
+
+/// Eight columns of four rows in each lane, as bytes: rows 0 and 1, and rows 2 and 3.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn rows_of(columns: [__m512i; 8]) -> (__m512i, __m512i) {
+    /// The 4 x 4 bytes of each lane, turned over.
+    const TRANSPOSE: Bytes = {
+        let mut places = [0; 64];
+        let mut at = 0;
+        while at < 64 {
+            #[expect(clippy::cast_possible_truncation, reason = "below 16")]
+            {
+                places[at] = (at % 4 * 4 + at % 16 / 4) as u8;
+            }
+            at += 1;
+        }
+        Bytes(places)
+    };
+    let [c0, c1, c2, c3, c4, c5, c6, c7] = columns;
+    let four = |a, b, c, d| {
+        let bytes_of = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+        _mm512_shuffle_epi8(bytes_of, bytes(&TRANSPOSE))
+    };
+    let (left, right) = (four(c0, c1, c2, c3), four(c4, c5, c6, c7));
+    (_mm512_unpacklo_epi32(left, right), _mm512_unpackhi_epi32(left, right))
+}
+
+/// Rounds to 11 bits less.
+const ROUND_FIRST: i32 = 1 << 10;
+/// Rounds to 18 bits less, and makes samples of 0 to 255 of what is around zero.
+const ROUND_SECOND: i32 = (1 << 17) + (128 << 18);
+
+/// Writes four rows of eight samples, two to a vector of 16 bytes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn write_rows(plane: &mut [u8], at: usize, stride: usize, rows: [__m128i; 2]) {
+    let place = &mut plane[at..at + 3 * stride + 8];
+    let to = place.as_mut_ptr();
+    // SAFETY: rows 0 to 3 of eight bytes lie in `place`.
+    unsafe {
+        _mm_storel_epi64(to.cast(), rows[0]);
+        _mm_storeh_pd(to.add(stride).cast(), _mm_castsi128_pd(rows[0]));
+        _mm_storel_epi64(to.add(2 * stride).cast(), rows[1]);
+        _mm_storeh_pd(to.add(3 * stride).cast(), _mm_castsi128_pd(rows[1]));
+    }
+}
+
+/// Eight blocks of at most ten coefficients. Returns the sizes of what must be in range.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
+fn sparse(jobs: [Job; 8], blocks: &mut [Block], plane: &mut [u8], stride: usize, factors: &Factors) -> __m512i {
+    let load = |number: usize| -> __m256i {
+        let block = &blocks[jobs[number].block as usize].0;
+        // SAFETY: the first 32 bytes of a block.
+        unsafe { _mm256_loadu_si256(block.as_ptr().cast()) }
+    };
+    let two = |number: usize| _mm512_inserti64x4::<1>(_mm512_castsi256_si512(load(number)), load(number + 1));
+    let (a, b) = ([two(0), two(4)], [two(2), two(6)]);
+    for job in jobs {
+        let block = &mut blocks[job.block as usize].0;
+        // SAFETY: the first 32 bytes of a block; the others are zero.
+        unsafe { _mm256_storeu_si256(block.as_mut_ptr().cast(), _mm256_setzero_si256()) }
+    }
+    let rows = |odd: usize| -> Two {
+        let (order, factor) = (words(&SPARSE_PERMUTATION[odd]), words(&factors.sparse[odd]));
+        [0, 1].map(|group| _mm512_mullo_epi16(_mm512_permutex2var_epi16(a[group], order, b[group]), factor))
+    };
+    let (even, odd) = (rows(0), rows(1));
+    let most = _mm512_max_epu16(_mm512_abs_epi16(even[0]), _mm512_abs_epi16(even[1]));
+    let rows = sparse_pass::<11>(even, odd, _mm512_set1_epi32(ROUND_FIRST));
+    let (even_top, odd_top) = pairs_of_columns(pack(rows[0], rows[1]), pack(rows[2], rows[3]));
+    let (even_low, odd_low) = pairs_of_columns(pack(rows[4], rows[5]), pack(rows[6], rows[7]));
+    let round = _mm512_set1_epi32(ROUND_SECOND);
+    for group in 0..2 {
+        let even = [even_top[group], even_low[group]];
+        let odd = [odd_top[group], odd_low[group]];
+        let columns = sparse_pass::<18>(even, odd, round);
+        for half in 0..2 {
+            let (first, second) = rows_of(columns.map(|column| column[half]));
+            macro_rules! write {
+                ($number:literal) => {
+                    let at = jobs[group * 4 + $number].at as usize + half * 4 * stride;
+                    let rows = [
+                        _mm512_extracti32x4_epi32::<$number>(first),
+                        _mm512_extracti32x4_epi32::<$number>(second),
+                    ];
+                    write_rows(plane, at, stride, rows);
+                };
+            }
+            write!(0);
+            write!(1);
+            write!(2);
+            write!(3);
+        }
+    }
+    most
+}
+
+/// Four blocks of any coefficients. Returns the sizes of what must be in range.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
+fn full(jobs: [Job; 4], blocks: &mut [Block], plane: &mut [u8], stride: usize, factors: &Factors) -> __m512i {
+    let load = |number: usize| -> [__m512i; 2] {
+        let block = &blocks[jobs[number].block as usize].0;
+        // SAFETY: the two halves of a block.
+        unsafe { [_mm512_loadu_si512(block.as_ptr().cast()), _mm512_loadu_si512(block[32..].as_ptr().cast())] }
+    };
+    let loaded: [[__m512i; 2]; 4] = [load(0), load(1), load(2), load(3)];
+    for job in jobs {
+        let block = &mut blocks[job.block as usize].0;
+        // SAFETY: the two halves of a block.
+        unsafe {
+            _mm512_storeu_si512(block.as_mut_ptr().cast(), _mm512_setzero_si512());
+            _mm512_storeu_si512(block[32..].as_mut_ptr().cast(), _mm512_setzero_si512());
+        }
+    }
+    // Of each block two pairs of rows.
+    let permuted = |which: usize| {
+        let order = words(&FULL_PERMUTATION[which]);
+        loaded.map(|[low, high]| _mm512_permutex2var_epi16(low, order, high))
+    };
+    let (even, odd) = (permuted(0), permuted(1));
+    let first_pairs = |rows: [__m512i; 4], pair: usize| -> Two {
+        let factor = words(&factors.full[pair]);
+        [
+            _mm512_mullo_epi16(_mm512_shuffle_i64x2::<0x44>(rows[0], rows[1]), factor),
+            _mm512_mullo_epi16(_mm512_shuffle_i64x2::<0x44>(rows[2], rows[3]), factor),
+        ]
+    };
+    let second_pairs = |rows: [__m512i; 4], pair: usize| -> Two {
+        let factor = words(&factors.full[pair]);
+        [
+            _mm512_mullo_epi16(_mm512_shuffle_i64x2::<0xee>(rows[0], rows[1]), factor),
+            _mm512_mullo_epi16(_mm512_shuffle_i64x2::<0xee>(rows[2], rows[3]), factor),
+        ]
+    };
+    let p04 = first_pairs(even, 0);
+    let first_most = _mm512_max_epu16(_mm512_abs_epi16(p04[0]), _mm512_abs_epi16(p04[1]));
+    let rows = full_pass::<11>(
+        p04,
+        second_pairs(even, 1),
+        first_pairs(odd, 2),
+        second_pairs(odd, 3),
+        _mm512_set1_epi32(ROUND_FIRST),
+    );
+    // In each lane pairs of columns of four rows: even and odd columns by turns.
+    let (top, top_second) = pairs_of_columns(pack(rows[0], rows[1]), pack(rows[2], rows[3]));
+    let (low, low_second) = pairs_of_columns(pack(rows[4], rows[5]), pack(rows[6], rows[7]));
+    let even_lanes = |top: Two, low: Two| -> Two {
+        [0, 1].map(|group| _mm512_shuffle_i64x2::<0x88>(top[group], low[group]))
+    };
+    let odd_lanes = |top: Two, low: Two| -> Two {
+        [0, 1].map(|group| _mm512_shuffle_i64x2::<0xdd>(top[group], low[group]))
+    };
+    let p04 = even_lanes(top, low);
+    let second_most = _mm512_max_epu16(_mm512_abs_epi16(p04[0]), _mm512_abs_epi16(p04[1]));
+    let columns = full_pass::<18>(
+        p04,
+        even_lanes(top_second, low_second),
+        odd_lanes(top, low),
+        odd_lanes(top_second, low_second),
+        _mm512_set1_epi32(ROUND_SECOND),
+    );
+    for group in 0..2 {
+        let (first, second) = rows_of(columns.map(|column| column[group]));
+        macro_rules! write {
+            ($lane:literal, $block:literal, $half:literal) => {
+                let at = jobs[group * 2 + $block].at as usize + $half * 4 * stride;
+                let rows = [
+                    _mm512_extracti32x4_epi32::<$lane>(first),
+                    _mm512_extracti32x4_epi32::<$lane>(second),
+                ];
+                write_rows(plane, at, stride, rows);
+            };
+        }
+        write!(0, 0, 0);
+        write!(1, 1, 0);
+        write!(2, 0, 1);
+        write!(3, 1, 1);
+    }
+    _mm512_max_epu16(first_most, _mm512_srli_epi16::<1>(second_most))
+}
+
+/// Pixels of a step.
+const STEP: usize = 64;
+
+/// How the bytes of vectors become those of pixels.
+struct Shuffles {
+    /// Even and odd luma of 32 pixels, each to both words of a double word.
+    luma: [Bytes; 2],
+    /// Bytes of two rows by turns.
+    by_turns: Bytes,
+    /// The three vectors of 64 pixels: from blue and red of the first 32 and green; from blue and red of all; green into
+    /// these; from blue and red of the last 32 and green.
+    first: Bytes,
+    middle: Bytes,
+    middle_green: Bytes,
+    last: Bytes,
+}
+
+/// The bytes of the middle vector that are green.
+const MIDDLE_GREEN: u64 = {
+    let mut mask = 0;
+    let mut byte = 0;
+    while byte < 64 {
+        if (byte + 64) % 3 == 1 {
+            mask |= 1 << byte;
+        }
+        byte += 1;
+    }
+    mask
+};
+
+#[expect(clippy::cast_possible_truncation, reason = "places in one or two vectors")]
+static SHUFFLES: Shuffles = {
+    let mut all = Shuffles {
+        luma: [Bytes([0; 64]); 2],
+        by_turns: Bytes([0; 64]),
+        first: Bytes([0; 64]),
+        middle: Bytes([0; 64]),
+        middle_green: Bytes([0; 64]),
+        last: Bytes([0; 64]),
+    };
+    let mut byte = 0;
+    while byte < 64 {
+        all.luma[0].0[byte] = (byte / 4 * 2) as u8;
+        all.luma[1].0[byte] = (byte / 4 * 2 + 1) as u8;
+        all.by_turns.0[byte] = (byte % 2 * 64 + byte / 2) as u8;
+        byte += 1;
+    }
+    let mut byte = 0;
+    while byte < 192 {
+        let (pixel, channel) = (byte / 3, byte % 3);
+        // Blue and red of 32 pixels: in each lane those of four even pixels, then those of four odd ones.
+        let of_32 = pixel % 32;
+        let pair = of_32 / 8 * 16 + of_32 % 2 * 8 + of_32 % 8 / 2 * 2;
+        // Green of 64: in each lane eight of the first 32, then eight of the last.
+        let green = of_32 / 8 * 16 + pixel / 32 * 8 + pixel % 8;
+        let at = byte % 64;
+        match (byte / 64, channel) {
+            (0, 1) => all.first.0[at] = (64 + green) as u8,
+            (0, 0) => all.first.0[at] = (pair + 1) as u8,
+            (0, _) => all.first.0[at] = pair as u8,
+            (1, 1) => all.middle_green.0[at] = green as u8,
+            (1, _) => {
+                let of_last = if pixel < 32 { 0 } else { 64 };
+                all.middle.0[at] = (of_last + pair + if channel == 0 { 1 } else { 0 }) as u8;
+            }
+            (_, 1) => all.last.0[at] = (64 + green) as u8,
+            (_, 0) => all.last.0[at] = (pair + 1) as u8,
+            _ => all.last.0[at] = pair as u8,
+        }
+        byte += 1;
+    }
+    all
+};
+
+/// Luma and colour of 4:2:0 to RGB.
+pub(super) fn row(row: &Row<'_>, out: &mut [u8], start: usize) {
+    let computed = row.width + row.odd;
+    assert!(row.luma.len() >= computed.next_multiple_of(STEP), "the row of luma is too short");
+    let needed = row.pair + computed.next_multiple_of(STEP) + STEP;
+    assert!(row.pair >= 2 && row.near.len() >= needed && row.far.len() >= needed, "a row of colour is too short");
+    assert!(out.len() >= start + row.width * 3, "the row of pixels is too short");
+    // SAFETY: the processor has the instructions, and the rows have just been measured.
+    unsafe { row_420(row, out, start) }
+}
+
+/// # Safety
+///
+/// Rows must be as long as [`row`] asserts.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
+unsafe fn row_420(row: &Row<'_>, out: &mut [u8], start: usize) {
+    let Row {
+        luma,
+        near,
+        far,
+        pair,
+        odd,
+        width,
+        ..
+    } = *row;
+    let (luma, near, far) = (luma.as_ptr(), near[pair..].as_ptr(), far[pair..].as_ptr());
+    let three_to_one = _mm512_set1_epi16(0x0103);
+    // Rounds, and moves colour to around zero.
+    let round = _mm512_set1_epi16(8 - (128 << 4));
+    let minus_one = _mm512_set1_epi16(-1);
+    // Blue and red: 1.772 and 1.402, less the one that is added; in units of 2^-15.
+    let blue_red = factors_of(25_297, 13_173);
+    let green = factors_of(-11_277, -23_401);
+    let half = _mm512_set1_epi32(1 << 14);
+    let by_turns = bytes(&SHUFFLES.by_turns);
+    let (luma_even, luma_odd) = (bytes(&SHUFFLES.luma[0]), bytes(&SHUFFLES.luma[1]));
+    let (first, middle) = (bytes(&SHUFFLES.first), bytes(&SHUFFLES.middle));
+    let (middle_green, last) = (bytes(&SHUFFLES.middle_green), bytes(&SHUFFLES.last));
+    // 16 pairs: three parts of the near row and one of the far row.
+    let column = |at: usize| {
+        // SAFETY: the caller promises that there are as many bytes.
+        let (near, far) = unsafe { (_mm256_loadu_si256(near.add(at).cast()), _mm256_loadu_si256(far.add(at).cast())) };
+        let both = _mm512_permutex2var_epi8(_mm512_castsi256_si512(near), by_turns, _mm512_castsi256_si512(far));
+        _mm512_maddubs_epi16(both, three_to_one)
+    };
+    let mut before = {
+        // SAFETY: `pair` is 2 or more.
+        let (near, far) = unsafe { (near.sub(2).cast::<[u8; 2]>().read(), far.sub(2).cast::<[u8; 2]>().read()) };
+        let [cb, cr] = [0, 1].map(|number| i32::from(near[number]) * 3 + i32::from(far[number]));
+        factors_of(cb, cr)
+    };
+    let mut this = column(0);
+    let mut x = 0;
+    while x < width + odd {
+        let mut part = |at: usize| {
+            let behind = column(at + 32);
+            // SAFETY: the caller promises that there are as many bytes.
+            let luma = _mm512_castsi256_si512(unsafe { _mm256_loadu_si256(luma.add(at).cast()) });
+            let previous = _mm512_alignr_epi32::<15>(this, before);
+            let next = _mm512_alignr_epi32::<1>(behind, this);
+            let three = _mm512_add_epi16(_mm512_add_epi16(this, this), _mm512_add_epi16(this, round));
+            let even = _mm512_srai_epi16::<4>(_mm512_add_epi16(three, previous));
+            let odd = _mm512_srai_epi16::<4>(_mm512_add_epi16(_mm512_add_epi16(three, minus_one), next));
+            before = this;
+            this = behind;
+            let luma_even = _mm512_maskz_permutexvar_epi8(0x5555_5555_5555_5555, luma_even, luma);
+            let luma_odd = _mm512_maskz_permutexvar_epi8(0x5555_5555_5555_5555, luma_odd, luma);
+            let mixed = |colour, luma| {
+                _mm512_add_epi16(_mm512_add_epi16(colour, luma), _mm512_mulhrs_epi16(colour, blue_red))
+            };
+            // Green of even pixels in the lower words, of odd ones in the upper words.
+            let green_even = _mm512_srai_epi32::<15>(_mm512_dpwssd_epi32(half, even, green));
+            let green_odd = _mm512_slli_epi32::<1>(_mm512_dpwssd_epi32(half, odd, green));
+            let green = _mm512_mask_blend_epi16(
+                0xaaaa_aaaa,
+                _mm512_add_epi16(green_even, luma_even),
+                _mm512_add_epi16(green_odd, luma_odd),
+            );
+            (_mm512_packus_epi16(mixed(even, luma_even), mixed(odd, luma_odd)), green)
+        };
+        let (pairs_low, green_low) = part(x);
+        let (pairs_high, green_high) = part(x + 32);
+        let green = _mm512_packus_epi16(green_low, green_high);
+        let vectors = [
+            _mm512_permutex2var_epi8(pairs_low, first, green),
+            _mm512_mask_permutexvar_epi8(
+                _mm512_permutex2var_epi8(pairs_low, middle, pairs_high),
+                MIDDLE_GREEN,
+                middle_green,
+                green,
+            ),
+            _mm512_permutex2var_epi8(pairs_high, last, green),
+        ];
+        // Of the first pixel, if it is not wanted, nothing may be written: it is the last of the row before.
+        let skip = if x == 0 { 3 * odd } else { 0 };
+        let at = start + 3 * x;
+        for (number, vector) in vectors.into_iter().enumerate() {
+            let from = 64 * number + if number == 0 { skip } else { 0 };
+            // Bytes that the row still wants of this vector.
+            let wanted = (3 * (width + odd - x)).saturating_sub(64 * number).min(64);
+            if wanted == 0 {
+                break;
+            }
+            let at = at + 64 * number;
+            if from == 64 * number && at >= 3 * odd && at - 3 * odd + 64 <= out.len() {
+                // SAFETY: 64 bytes of `out`. What is behind the row is written later, or nobody's.
+                unsafe { _mm512_storeu_si512(out.as_mut_ptr().add(at - 3 * odd).cast(), vector) }
+            } else {
+                let mask = u64::MAX >> (64 - wanted) & u64::MAX << (from - 64 * number);
+                // SAFETY: only bytes of the row are written, which `out` has.
+                unsafe {
+                    _mm512_mask_storeu_epi8(out.as_mut_ptr().wrapping_add(at).wrapping_sub(3 * odd).cast(), mask, vector);
+                }
+            }
+        }
+        x += STEP;
+    }
+}

@@ -1,0 +1,418 @@
+//! From coefficients to pixels: a row of MCUs at a time, so that samples are turned into pixels while they are in cache.
+
+use std::ops::Range;
+
+use crate::Declined;
+use crate::entropy::Coefficients;
+use crate::geometry::{Area, Geometry};
+use crate::instructions::Instructions;
+use crate::kernels;
+use crate::quantisation::QuantisationCache;
+
+/// Samples before each row of a plane, where what lies beyond the edge of the image stands.
+pub(crate) const MARGIN: usize = 64;
+
+/// Samples behind each row of a plane: kernels read this far beyond it.
+pub(crate) const BEHIND: usize = 128;
+
+/// Rows of samples of colour in an MCU.
+const CHROMA_ROWS: usize = 8;
+
+/// A block to transform: its number, and where its samples go in the plane.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct Job {
+    pub(crate) block: u32,
+    pub(crate) at: u32,
+}
+
+/// A block of one value: its DC coefficient, and where its samples go in the plane.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct Flat {
+    pub(crate) dc: i32,
+    pub(crate) at: u32,
+}
+
+/// The blocks of one component in a row of MCUs, sorted by their last coefficient.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs {
+    /// Only a DC coefficient.
+    flat: Vec<Flat>,
+    /// At most [`SPARSE`] coefficients.
+    sparse: Vec<Job>,
+    full: Vec<Job>,
+    counts: [usize; 3],
+}
+
+/// A sparse block has no coefficient behind this index in zigzag order.
+pub(crate) const SPARSE: usize = 9;
+
+/// Room behind the lists, so that kernels can take several at a time.
+const SPARE_JOBS: usize = 8;
+
+impl Jobs {
+    fn reserve(&mut self, count: usize) {
+        if self.sparse.len() < count + SPARE_JOBS {
+            self.flat.resize(count + SPARE_JOBS, Flat::default());
+            self.sparse.resize(count + SPARE_JOBS, Job::default());
+            self.full.resize(count + SPARE_JOBS, Job::default());
+        }
+        self.counts = [0; 3];
+    }
+
+    /// Adds a block to its list, without a branch: it is written to all, and counted in one.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "fewer than 2^32 blocks and samples in a row of MCUs")]
+    fn push(&mut self, block: usize, at: usize, dc: i32, last: u8) {
+        let last = usize::from(last & 0x7f) / 2;
+        let (is_flat, is_full) = (last == 0, last > SPARSE);
+        let [flat, sparse, full] = self.counts;
+        let job = Job {
+            block: block as u32,
+            at: at as u32,
+        };
+        self.flat[flat] = Flat { dc, at: at as u32 };
+        self.sparse[sparse] = job;
+        self.full[full] = job;
+        self.counts = [
+            flat + usize::from(is_flat),
+            sparse + usize::from(!is_flat && !is_full),
+            full + usize::from(is_full),
+        ];
+    }
+
+    pub(crate) fn flat(&self) -> &[Flat] {
+        &self.flat[..self.counts[0]]
+    }
+
+    pub(crate) fn sparse(&self) -> &[Job] {
+        &self.sparse[..self.counts[1]]
+    }
+
+    pub(crate) fn full(&self) -> &[Job] {
+        &self.full[..self.counts[2]]
+    }
+}
+
+/// Where the planes of a row of MCUs lie in one memory.
+#[derive(Debug, Clone, Copy, Default)]
+struct Layout {
+    luma_stride: usize,
+    chroma_stride: usize,
+    pairs_stride: usize,
+    /// Starts of Cb, Cr and the pairs; luma begins at 0.
+    cb: usize,
+    cr: usize,
+    pairs: usize,
+    end: usize,
+}
+
+impl Layout {
+    fn new(geometry: &Geometry, columns: usize) -> Self {
+        let luma_stride = MARGIN + columns * 8 * geometry.across + BEHIND;
+        let chroma_stride = MARGIN + columns * 8 + BEHIND;
+        let pairs_stride = 2 * chroma_stride;
+        let luma_rows = 2 * 8 * geometry.down;
+        let cb = luma_rows * luma_stride;
+        let cr = cb + CHROMA_ROWS * chroma_stride;
+        let pairs = cr + CHROMA_ROWS * chroma_stride;
+        let end = pairs + 2 * CHROMA_ROWS * pairs_stride;
+        Self {
+            luma_stride,
+            chroma_stride,
+            pairs_stride,
+            cb,
+            cr,
+            pairs,
+            end,
+        }
+    }
+}
+
+/// Memory of the last stages, reused from image to image.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    planes: Vec<u8>,
+    luma: Jobs,
+    chroma: [Jobs; 2],
+}
+
+/// What is written: a box of an image, row by row into the caller's memory.
+pub(crate) struct Painter<'a> {
+    memory: &'a mut Memory,
+    geometry: Geometry,
+    area: Area,
+    /// Columns of MCUs that are transformed.
+    columns: Range<usize>,
+    layout: Layout,
+    quantisation: (&'a QuantisationCache, [usize; 3]),
+    instructions: Instructions,
+    /// DC of the block before, of each component.
+    pub(crate) before: [i32; 3],
+    /// The next row to write.
+    next_row: usize,
+    out: &'a mut [u8],
+}
+
+impl<'a> Painter<'a> {
+    pub(crate) fn new(
+        memory: &'a mut Memory,
+        geometry: Geometry,
+        area: Area,
+        quantisation: (&'a QuantisationCache, [usize; 3]),
+        instructions: Instructions,
+        out: &'a mut [u8],
+    ) -> Self {
+        let (_, columns) = geometry.mcus_of(area);
+        let layout = Layout::new(&geometry, columns.len());
+        if memory.planes.len() < layout.end {
+            memory.planes.resize(layout.end, 0);
+        }
+        memory.luma.reserve(columns.len() * geometry.luma_blocks());
+        for jobs in &mut memory.chroma {
+            jobs.reserve(columns.len());
+        }
+        Self {
+            memory,
+            geometry,
+            area,
+            columns,
+            layout,
+            quantisation,
+            instructions,
+            before: [0; 3],
+            next_row: area.top,
+            out,
+        }
+    }
+
+    /// Takes a row of MCUs, of which `width` have been decoded from block `first` on, and writes all rows of pixels that can be.
+    ///
+    /// # Errors
+    ///
+    /// [`Declined::Data`] for coefficients that no encoder makes of pixels.
+    pub(crate) fn mcu_row(
+        &mut self,
+        row: usize,
+        (first, width): (usize, usize),
+        restarts: impl Fn(usize) -> bool,
+        coefficients: &mut Coefficients,
+    ) -> Result<(), Declined> {
+        const EXTREME: Declined = Declined::Data("it has coefficients beyond those of any pixels");
+        let is_in_range = self.sort(row, (first, width), &restarts, coefficients);
+        if !is_in_range || !self.transform(coefficients) {
+            return Err(EXTREME);
+        }
+        if self.geometry.components.len() > 1 {
+            self.pair_up(row);
+        }
+        self.write_rows(row);
+        Ok(())
+    }
+
+    /// Passes over a row of MCUs that has nothing of the box, but for the DC coefficients.
+    pub(crate) fn skip_row(&mut self, first: usize, restarts: impl Fn(usize) -> bool, coefficients: &mut Coefficients) {
+        self.skip(0..self.geometry.columns, first, &restarts, coefficients);
+    }
+
+    fn skip(
+        &mut self,
+        columns: Range<usize>,
+        first: usize,
+        restarts: &impl Fn(usize) -> bool,
+        coefficients: &mut Coefficients,
+    ) {
+        let components = self.geometry.components;
+        for column in columns {
+            if restarts(column) {
+                self.before = [0; 3];
+            }
+            let at = first + column * components.len();
+            for (block, &component) in coefficients.blocks[at..at + components.len()].iter_mut().zip(components) {
+                self.before[component] = self.before[component].wrapping_add(i32::from(block.0[0]));
+                block.0 = [0; 64];
+            }
+        }
+    }
+
+    /// Sums up the DC coefficients and sorts the blocks. Returns whether all are in range.
+    fn sort(
+        &mut self,
+        row: usize,
+        (first, width): (usize, usize),
+        restarts: &impl Fn(usize) -> bool,
+        coefficients: &mut Coefficients,
+    ) -> bool {
+        let Geometry {
+            components,
+            across,
+            down,
+            ..
+        } = self.geometry;
+        let per_mcu = components.len();
+        let Layout {
+            luma_stride,
+            cb,
+            cr,
+            ..
+        } = self.layout;
+        // What is left of the box only carries DC on.
+        let left = 0..self.columns.start;
+        self.skip(left, first, &restarts, coefficients);
+        let blocks = &mut coefficients.blocks[..];
+        let last = &coefficients.last[..];
+        let mut beyond = 0;
+        let mut before = self.before;
+        let luma_start = (row & 1) * 8 * down * luma_stride + MARGIN;
+        let luma_at: [usize; 4] = [0, 1, 2, 3].map(|number| {
+            let (x, y) = (number % across, number / across);
+            y * 8 * luma_stride + x * 8
+        });
+        let luma_blocks = across * down;
+        let Memory { luma, chroma, .. } = &mut *self.memory;
+        for (index, column) in self.columns.clone().enumerate() {
+            if restarts(column) {
+                before = [0; 3];
+            }
+            let at = first + column * per_mcu;
+            let mcu = &mut blocks[at..at + per_mcu];
+            let last = &last[at..at + per_mcu];
+            let place = luma_start + index * 8 * across;
+            for number in 0..luma_blocks {
+                let dc = &mut mcu[number].0[0];
+                before[0] += i32::from(*dc);
+                beyond |= before[0] + 0x8000;
+                #[expect(clippy::cast_possible_truncation, reason = "what is beyond is an error")]
+                {
+                    *dc = before[0] as i16;
+                }
+                luma.push(at + number, place + luma_at[number], before[0], last[number]);
+            }
+            for (number, (jobs, start)) in chroma.iter_mut().zip([cb, cr]).take(per_mcu - luma_blocks).enumerate() {
+                let number_in_mcu = luma_blocks + number;
+                let dc = &mut mcu[number_in_mcu].0[0];
+                let before = &mut before[1 + number];
+                *before += i32::from(*dc);
+                beyond |= *before + 0x8000;
+                #[expect(clippy::cast_possible_truncation, reason = "what is beyond is an error")]
+                {
+                    *dc = *before as i16;
+                }
+                jobs.push(at + number_in_mcu, start + MARGIN + index * 8, *before, last[number_in_mcu]);
+            }
+        }
+        self.before = before;
+        // And so does what is right of it.
+        let right = self.columns.end..width;
+        self.skip(right, first, &restarts, coefficients);
+        beyond >> 16 == 0
+    }
+
+    /// Transforms the sorted blocks into the planes, and zeroes them. Returns whether all are in range.
+    fn transform(&mut self, coefficients: &mut Coefficients) -> bool {
+        let (cache, places) = self.quantisation;
+        let Memory { planes, luma, chroma } = &mut *self.memory;
+        let Layout {
+            luma_stride,
+            chroma_stride,
+            ..
+        } = self.layout;
+        let blocks = &mut coefficients.blocks;
+        let mut is_in_range = true;
+        let strides = [luma_stride, chroma_stride, chroma_stride];
+        let all = std::iter::once(luma).chain(chroma);
+        for ((jobs, stride), place) in all.zip(strides).zip(places).take(self.geometry.sampling.components()) {
+            is_in_range &= kernels::transform(jobs, blocks, planes, stride, cache.get(place), self.instructions);
+            jobs.counts = [0; 3];
+        }
+        is_in_range
+    }
+
+    /// Puts the samples of Cb and Cr side by side, with those at the edges of the image repeated beyond.
+    fn pair_up(&mut self, row: usize) {
+        let count = self.columns.len() * 8;
+        let Layout {
+            chroma_stride,
+            pairs_stride,
+            cb,
+            cr,
+            pairs,
+            ..
+        } = self.layout;
+        let (samples, to) = self.memory.planes[cb..].split_at_mut(pairs - cb);
+        for line in 0..CHROMA_ROWS {
+            let from = line * chroma_stride + MARGIN;
+            let start = ((row & 1) * CHROMA_ROWS + line) * pairs_stride;
+            let to = &mut to[start..start + pairs_stride];
+            let pairs = &mut to[2 * MARGIN..];
+            kernels::pair_up(&samples[from..], &samples[cr - cb + from..], pairs, count, self.instructions);
+            if self.columns.start == 0 {
+                to.copy_within(2 * MARGIN..2 * MARGIN + 2, 2 * MARGIN - 2);
+            }
+            if self.columns.end == self.geometry.columns {
+                let end = 2 * (MARGIN + self.geometry.chroma().0 - self.columns.start * 8);
+                to.copy_within(end - 2..end, end);
+            }
+        }
+    }
+
+    /// Writes the rows of pixels that have all their samples, up to those of MCU row `row`.
+    fn write_rows(&mut self, row: usize) {
+        let Geometry {
+            across,
+            down,
+            height,
+            rows,
+            sampling,
+            ..
+        } = self.geometry;
+        let mcu_height = 8 * down;
+        // The last row of an MCU is mixed with the first samples of the next.
+        let end = if row + 1 == rows { height } else { (row + 1) * mcu_height - (down - 1) };
+        let end = end.min(self.area.top + self.area.height);
+        let Layout {
+            luma_stride,
+            pairs_stride,
+            pairs,
+            ..
+        } = self.layout;
+        let (chroma_columns, chroma_rows) = self.geometry.chroma();
+        let is_fancy = across == 1 || chroma_columns > 2;
+        let planes = &self.memory.planes;
+        // The first column that is computed has a sample of colour of its own.
+        let odd = self.area.left % across;
+        let left = self.area.left - odd;
+        let x = MARGIN + left - self.columns.start * 8 * across;
+        let pair = 2 * (MARGIN + left / across - self.columns.start * 8);
+        let stride = self.area.width * 3;
+        while self.next_row < end {
+            let y = self.next_row;
+            let luma = (y % (2 * mcu_height)) * luma_stride;
+            let near = y / down;
+            let far = match (down, y % 2) {
+                (1, _) => near,
+                _ if !is_fancy => near,
+                (_, 0) => near.saturating_sub(1),
+                _ => (near + 1).min(chroma_rows - 1),
+            };
+            let line = |chroma: usize| {
+                let start = pairs + chroma % (2 * CHROMA_ROWS) * pairs_stride;
+                &planes[start..start + pairs_stride]
+            };
+            let row = kernels::Row {
+                sampling,
+                is_fancy,
+                is_lower: y % down == 1,
+                luma: &planes[luma + x..luma + luma_stride],
+                near: line(near),
+                far: line(far),
+                pair,
+                odd,
+                width: self.area.width,
+            };
+            kernels::row(&row, self.out, (y - self.area.top) * stride, self.instructions);
+            self.next_row += 1;
+        }
+    }
+}

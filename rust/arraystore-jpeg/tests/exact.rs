@@ -1,0 +1,132 @@
+//! Pixels are those of libjpeg-turbo, to the bit, with every set of instructions, whole and in boxes.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at once")]
+
+mod reference;
+
+use arraystore_jpeg::instructions::Instructions;
+use arraystore_jpeg::{Area, Decoder, Frame};
+use reference::{Encoding, Numbers, SAMPLINGS, cut, decode, encode, noise, picture};
+
+/// A decoder for each set of instructions.
+fn decoders() -> Vec<(Instructions, Decoder)> {
+    Instructions::available().map(|instructions| (instructions, Decoder::new(instructions))).collect()
+}
+
+fn seek_tables(decoder: &mut Decoder, frame: &Frame<'_>) -> Vec<Vec<u8>> {
+    [1, 3]
+        .map(|step| {
+            let mut table = Vec::new();
+            decoder.seek_table(frame, step, &mut table).unwrap();
+            table
+        })
+        .to_vec()
+}
+
+/// Compares the whole image and some boxes, without and with seek tables, with every set of instructions.
+fn check(jpeg: &[u8], boxes: usize, numbers: &mut Numbers, name: &str) {
+    let (width, height, expected) = decode(jpeg).unwrap();
+    let frame = Frame::parse(jpeg).unwrap();
+    assert_eq!((frame.width, frame.height), (width, height));
+    let mut areas = vec![Area { top: 0, left: 0, height, width }];
+    for _ in 0..boxes {
+        let (box_height, box_width) = (1 + numbers.below(height), 1 + numbers.below(width));
+        let (top, left) = (numbers.below(height - box_height + 1), numbers.below(width - box_width + 1));
+        areas.push(Area { top, left, height: box_height, width: box_width });
+    }
+    // One pixel at each corner.
+    for (top, left) in [(0, 0), (0, width - 1), (height - 1, 0), (height - 1, width - 1)] {
+        areas.push(Area { top, left, height: 1, width: 1 });
+    }
+    for (instructions, mut decoder) in decoders() {
+        let tables = seek_tables(&mut decoder, &frame);
+        for &area in &areas {
+            let wanted = cut(&expected, width, area);
+            for table in std::iter::once(None).chain(tables.iter().map(|table| Some(&table[..]))) {
+                let mut found = vec![7; wanted.len()];
+                decoder.decode(&frame, table, area, &mut found).unwrap();
+                if found != wanted {
+                    let at = found.iter().zip(&wanted).position(|(found, wanted)| found != wanted).unwrap();
+                    let (row, rest) = (at / (area.width * 3), at % (area.width * 3));
+                    panic!(
+                        "{name}, {instructions}, {width} x {height}, {area:?}, table {:?}: pixel ({row}, {}) channel {}: \
+                         expected {}, found {}",
+                        table.map(<[u8]>::len),
+                        rest / 3,
+                        rest % 3,
+                        wanted[at],
+                        found[at]
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_sampling_and_size() {
+    let mut numbers = Numbers(1);
+    for sampling in SAMPLINGS {
+        for width in 1..=40 {
+            for height in [1, 2, 3, 7, 8, 9, 15, 16, 17, 23, 31, 32, 33, 40] {
+                let pixels = picture(width, height, 30, &mut numbers);
+                let encoding = Encoding { sampling, ..Encoding::default() };
+                let jpeg = encode(&pixels, width, height, encoding);
+                check(&jpeg, 2, &mut numbers, &format!("{sampling}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_quality() {
+    let mut numbers = Numbers(2);
+    for quality in 1..=100 {
+        for optimise in [false, true] {
+            let sampling = SAMPLINGS[numbers.below(5)];
+            let pixels = picture(173, 131, 60, &mut numbers);
+            let encoding = Encoding { sampling, quality, optimise, ..Encoding::default() };
+            check(&encode(&pixels, 173, 131, encoding), 6, &mut numbers, &format!("quality {quality}"));
+        }
+    }
+}
+
+#[test]
+fn restart_intervals() {
+    let mut numbers = Numbers(3);
+    for sampling in SAMPLINGS {
+        for restarts in [1, 2, 3, 5, 8, 11, 40, 1000] {
+            let pixels = picture(180, 120, 60, &mut numbers);
+            let encoding = Encoding { sampling, restarts, ..Encoding::default() };
+            check(&encode(&pixels, 180, 120, encoding), 6, &mut numbers, &format!("restarts {restarts}"));
+        }
+    }
+}
+
+#[test]
+fn noise_at_the_best_quality() {
+    let mut numbers = Numbers(4);
+    for sampling in SAMPLINGS {
+        for quality in [90, 98, 100] {
+            let pixels = noise(150, 90, &mut numbers);
+            let encoding = Encoding { sampling, quality, ..Encoding::default() };
+            check(&encode(&pixels, 150, 90, encoding), 6, &mut numbers, "noise");
+            let black_or_white: Vec<u8> = pixels.iter().map(|&value| if value < 128 { 0 } else { 255 }).collect();
+            check(&encode(&black_or_white, 150, 90, encoding), 6, &mut numbers, "black or white");
+        }
+    }
+}
+
+#[test]
+fn images_of_several_strips() {
+    let mut numbers = Numbers(5);
+    for sampling in SAMPLINGS {
+        for (width, height) in [(1700, 700), (5000, 40), (40, 5000)] {
+            for restarts in [0, 7, 150] {
+                let pixels = picture(width, height, 20, &mut numbers);
+                let encoding = Encoding { sampling, restarts, ..Encoding::default() };
+                check(&encode(&pixels, width, height, encoding), 2, &mut numbers, "large");
+            }
+        }
+    }
+}
