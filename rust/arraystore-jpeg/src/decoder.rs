@@ -90,7 +90,11 @@ impl Decoder {
             frame.height,
             frame.width
         );
-        assert_eq!(out.len(), area.height * area.width * 3, "the size of the output is wrong");
+        assert_eq!(
+            out.len(),
+            area.height * area.width * 3,
+            "the size of the output is wrong"
+        );
         let geometry = Geometry::of(frame);
         let places = self.quantisation.find(frame.quantisation);
         let tables = self.tables.get(frame)?;
@@ -212,12 +216,17 @@ impl Work {
         let width = if is_narrow { columns.end } else { all_columns };
         let row_blocks = width * components.len();
         let at_once = image.rows_at_once(width).next_multiple_of(step);
-        self.coefficients.reserve(at_once.min(all_rows) * row_blocks, &image.geometry, image.tables);
+        self.coefficients
+            .reserve(at_once.min(all_rows) * row_blocks, &image.geometry, image.tables);
         let mut start = rows.start / step * step;
         while start < rows.end {
             // Up to a row with an entry.
             let end = (start + at_once).min(rows.end.next_multiple_of(step)).min(all_rows);
-            let group = if is_narrow { 1 } else { (end - start).div_ceil(TURNS).next_multiple_of(step) };
+            let group = if is_narrow {
+                1
+            } else {
+                (end - start).div_ceil(TURNS).next_multiple_of(step)
+            };
             self.stream.clear();
             self.lanes.clear();
             let mut row = start;
@@ -302,11 +311,20 @@ impl Work {
 
     /// Decodes all data, from one restart marker to the next.
     fn decode_all(&mut self, image: &Image<'_>, mut painter: Painter<'_>) -> Result<(), Declined> {
-        let Geometry { columns, rows, components, .. } = image.geometry;
+        let Geometry {
+            columns,
+            rows,
+            components,
+            ..
+        } = image.geometry;
         let wanted = image.geometry.mcus_of(image.area).0;
         let mut segments = self.segments(image)?;
         let at_once = image.rows_at_once(columns);
-        self.coefficients.reserve(at_once.min(rows) * columns * components.len(), &image.geometry, image.tables);
+        self.coefficients.reserve(
+            at_once.min(rows) * columns * components.len(),
+            &image.geometry,
+            image.tables,
+        );
         let mut first_segment = 0;
         for start in (0..rows).step_by(at_once) {
             let end = (start + at_once).min(rows);
@@ -344,7 +362,11 @@ impl Work {
             pad(&mut self.stream);
             let mcus = (start, (start + interval).min(count));
             segments.push(Segment { bit, limit, mcus });
-            let expected = if mcus.1 == count { EOI } else { RST0 + (number % 8) as u8 };
+            let expected = if mcus.1 == count {
+                EOI
+            } else {
+                RST0 + (number % 8) as u8
+            };
             if marker != expected {
                 return Err(NO_END);
             }
@@ -388,7 +410,12 @@ impl Work {
 
     /// Notes where every `step`-th row begins.
     fn index(&mut self, image: &Image<'_>, step: usize) -> Result<(), Declined> {
-        let Geometry { columns, rows, components, .. } = image.geometry;
+        let Geometry {
+            columns,
+            rows,
+            components,
+            ..
+        } = image.geometry;
         let mut segments = self.segments(image)?;
         let row_blocks = columns * components.len();
         self.coefficients.reserve(row_blocks, &image.geometry, image.tables);

@@ -37,21 +37,21 @@ pub(crate) struct Lane {
 #[derive(Debug, Default)]
 pub(crate) struct Coefficients {
     pub(crate) blocks: Vec<Block>,
-    /// Of each block, twice the zigzag index of the last coefficient that may not be zero, in the lower seven bits.
-    pub(crate) last: Vec<u8>,
-    order: Vec<Order>,
-    /// What `order` was made for: starts of the tables and components of the blocks of an MCU.
-    order_of: Vec<u16>,
+    pub(crate) notes: Vec<Note>,
+    /// What `notes` was made for: starts of the tables of the blocks of an MCU, and their width.
+    made_for: Vec<u16>,
 }
 
-/// The wide tables of a block and of the next one.
-#[derive(Debug, Clone, Copy)]
-#[repr(C)]
-pub(crate) struct Order {
+/// What belongs to a block: its wide tables, and how far it goes.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C, align(8))]
+pub(crate) struct Note {
     /// Start of the AC table of this block.
     pub(crate) ac: u16,
     /// Start of the DC table of the block behind it.
     pub(crate) next_dc: u16,
+    /// Twice the zigzag index of the last coefficient that may not be zero, in the lower seven bits.
+    pub(crate) last: u8,
 }
 
 impl Coefficients {
@@ -59,26 +59,25 @@ impl Coefficients {
     pub(crate) fn reserve(&mut self, count: usize, geometry: &Geometry, tables: &Tables) {
         if self.blocks.len() < count {
             self.blocks.resize(count, Block([0; 64]));
-            self.last.resize(count, 0);
         }
         let classes = geometry.components.iter().map(|&component| tables.class[component]);
         #[expect(clippy::cast_possible_truncation, reason = "three pairs of tables of 2,048 entries")]
         let starts = classes.map(|class| tables.dc_start(class) as u16);
         let width = 1 << tables.bits;
-        let is_same = self.order_of.len() == geometry.components.len() + 1
-            && self.order_of.iter().copied().eq(starts.clone().chain([width]));
-        if is_same && self.order.len() >= count {
+        let is_same = self.made_for.iter().copied().eq(starts.clone().chain([width]));
+        if is_same && self.notes.len() >= count {
             return;
         }
-        self.order_of.clear();
-        self.order_of.extend(starts.clone().chain([width]));
+        self.made_for.clear();
+        self.made_for.extend(starts.clone().chain([width]));
         let next = starts.clone().cycle().skip(1);
-        let order = starts.cycle().zip(next).map(|(start, next_dc)| Order {
+        let notes = starts.cycle().zip(next).map(|(start, next_dc)| Note {
             ac: start + width,
             next_dc,
+            last: 0,
         });
-        self.order.clear();
-        self.order.extend(order.take(self.blocks.len()));
+        self.notes.clear();
+        self.notes.extend(notes.take(self.blocks.len()));
     }
 
     /// Zeroes all, after an error.
@@ -92,13 +91,12 @@ impl Coefficients {
 pub(crate) struct Source<'a> {
     pub(crate) stream: &'a [u8],
     pub(crate) tables: &'a Tables,
-    pub(crate) order: &'a [Order],
 }
 
 /// What the kernel writes.
 pub(crate) struct Target<'a> {
     pub(crate) blocks: &'a mut [Block],
-    pub(crate) last: &'a mut [u8],
+    pub(crate) notes: &'a mut [Note],
 }
 
 /// Decodes lanes to their ends. They must not share blocks.
@@ -114,14 +112,10 @@ pub(crate) fn decode(
     coefficients: &mut Coefficients,
     instructions: Instructions,
 ) -> Result<(), Declined> {
-    let source = Source {
-        stream,
-        tables,
-        order: &coefficients.order,
-    };
+    let source = Source { stream, tables };
     let mut target = Target {
         blocks: &mut coefficients.blocks,
-        last: &mut coefficients.last,
+        notes: &mut coefficients.notes,
     };
     let (mut waiting, mut current, mut active) = (0, [0; TURNS], 0);
     loop {
@@ -152,59 +146,56 @@ pub(crate) fn decode(
     Ok(())
 }
 
-/// A position: of a bit in the stream, of a block, and of a coefficient in it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Position {
-    pub(crate) bit: usize,
-    pub(crate) block: usize,
-    pub(crate) index: usize,
-}
-
 /// A symbol that was decoded.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Symbol {
-    /// The position behind it.
-    pub(crate) next: Position,
-    /// Where its coefficient stands in the block, and what it is.
-    pub(crate) coefficient: Option<(usize, i16)>,
+    /// Bits that it takes.
+    pub(crate) length: u8,
+    /// Where its coefficient stands in the block; [`Symbol::NONE`] if it has none.
+    pub(crate) index: u8,
+    /// Where the next one stands; 64 if the block ends.
+    pub(crate) next: u8,
+    pub(crate) value: i16,
+}
+
+impl Symbol {
+    /// No place in a block.
+    pub(crate) const NONE: u8 = 0xff;
 }
 
 impl Source<'_> {
-    /// Decodes one symbol by the canonical rule; `None` for what is none, and for a run of zeros out of the block.
+    /// Decodes the symbol at `bit` of any length, by the table that begins at `start`, for the coefficient `index` or a later
+    /// one; `None` for what is none, and for a run of zeros out of the block.
     #[cold]
     #[inline(never)]
-    pub(crate) fn symbol(&self, at: Position) -> Option<Symbol> {
-        let class = usize::from(self.order.get(at.block)?.ac) >> (self.tables.bits + 1);
-        let [dc, ac] = self.tables.canonical.get(class)?;
-        let window = window(self.stream, at.bit);
-        let (length, symbol) = if at.index == 0 { dc } else { ac }.symbol(window)?;
-        let (run, size) = match at.index {
+    pub(crate) fn symbol(&self, bit: usize, start: usize, index: usize) -> Option<Symbol> {
+        let window = window(self.stream, bit);
+        let (length, symbol) = self.tables.symbol(window, start)?;
+        let (run, size) = match index {
             0 => (0, u32::from(symbol)),
             _ => (usize::from(symbol >> 4), u32::from(symbol & 15)),
         };
-        let bit = at.bit + (length + size) as usize;
-        let block_end = Position {
-            bit,
-            block: at.block + 1,
-            index: 0,
-        };
-        if at.index > 0 && size == 0 && run < 15 {
-            return Some(Symbol {
-                next: block_end,
-                coefficient: None,
-            });
-        }
-        let bits = (window << length).checked_shr(64 - size).unwrap_or(0);
-        #[expect(clippy::cast_possible_truncation, reason = "at most 15 bits, and what they stand for")]
-        let value = extend(bits as u32, size) as i16;
-        let index = at.index + run;
+        let value = extend(window << length, size);
+        let is_end = index > 0 && size == 0 && run < 15;
+        let index = index + run;
         if index >= 64 && size > 0 {
             // libjpeg-turbo would put it last.
             return None;
         }
+        let is_coefficient = !is_end && index < 64;
         Some(Symbol {
-            next: if index >= 63 { block_end } else { Position { bit, index: index + 1, ..at } },
-            coefficient: (index < 64).then_some((index, value)),
+            length: u8::try_from(length + size).ok()?,
+            index: if is_coefficient {
+                u8::try_from(index).ok()?
+            } else {
+                Symbol::NONE
+            },
+            next: if is_end || index >= 63 {
+                64
+            } else {
+                u8::try_from(index + 1).ok()?
+            },
+            value,
         })
     }
 }

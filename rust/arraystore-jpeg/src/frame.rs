@@ -138,7 +138,9 @@ impl<'a> Frame<'a> {
         let [precision, height @ .., _] = frame.get(..6).ok_or(ODD)? else {
             return Err(ODD);
         };
-        let &[high, low, left, right] = height else { return Err(ODD) };
+        let &[high, low, left, right] = height else {
+            return Err(ODD);
+        };
         let (height, width) = (u16::from_be_bytes([high, low]), u16::from_be_bytes([left, right]));
         let components = &frame[6..];
         let count = usize::from(frame[5]);
@@ -171,11 +173,24 @@ impl<'a> Frame<'a> {
         }
         let mut quantisation = [&[0; 64]; 3];
         for (to, component) in quantisation.iter_mut().zip(components.chunks_exact(3)) {
-            *to = tables.quantisation.get(usize::from(component[2])).copied().flatten().ok_or(ODD)?;
+            *to = tables
+                .quantisation
+                .get(usize::from(component[2]))
+                .copied()
+                .flatten()
+                .ok_or(ODD)?;
         }
-        let none = HuffmanSpec { counts: &[0; 16], symbols: &[] };
+        let none = HuffmanSpec {
+            counts: &[0; 16],
+            symbols: &[],
+        };
         let mut huffman = [(none, none); 3];
-        for (number, (to, selector)) in huffman.iter_mut().zip(scan[1..].chunks_exact(2)).take(count).enumerate() {
+        for (number, (to, selector)) in huffman
+            .iter_mut()
+            .zip(scan[1..].chunks_exact(2))
+            .take(count)
+            .enumerate()
+        {
             // The scan names its components in the order of the frame.
             if selector[0] != ids[number] {
                 return Err(ODD);

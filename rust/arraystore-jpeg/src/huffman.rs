@@ -28,7 +28,10 @@ impl Canonical {
             offset: [0; LONGEST + 1],
             symbols: [0; 256],
         };
-        table.symbols.get_mut(..spec.symbols.len())?.copy_from_slice(spec.symbols);
+        table
+            .symbols
+            .get_mut(..spec.symbols.len())?
+            .copy_from_slice(spec.symbols);
         if spec.symbols.iter().any(|&symbol| symbol > most) {
             return None;
         }
@@ -50,10 +53,11 @@ impl Canonical {
         Some(table)
     }
 
-    /// The symbol at the top of `window`, and the length of its code; `None` for bits that are no code.
-    pub(crate) fn symbol(&self, window: u64) -> Option<(u32, u8)> {
+    /// The symbol at the top of `window`, and the length of its code, of more than `shorter` bits; `None` for bits that are
+    /// no code.
+    fn symbol(&self, window: u64, shorter: u32) -> Option<(u32, u8)> {
         let first = i32::try_from(window >> (64 - LONGEST)).ok()?;
-        (1..=LONGEST).find_map(|length| {
+        (shorter as usize + 1..=LONGEST).find_map(|length| {
             let code = first >> (LONGEST - length);
             if code > self.last[length] {
                 return None;
@@ -64,15 +68,15 @@ impl Canonical {
     }
 }
 
-/// The value of `size` bits, by the rule of ISO/IEC 10918-1, F.2.2.1: those that begin with 0 are negative.
-pub(crate) fn extend(bits: u32, size: u32) -> i32 {
-    let bits = bits.cast_signed();
-    if size == 0 {
-        0
-    } else if bits >> (size - 1) == 0 {
-        bits - (1 << size) + 1
-    } else {
-        bits
+/// The value of the `size` bits at the top of `window`, by the rule of ISO/IEC 10918-1, F.2.2.1: those that begin with 0 are
+/// negative.
+pub(crate) fn extend(window: u64, size: u32) -> i16 {
+    let bits = window.checked_shr(64 - size).unwrap_or(0);
+    let is_negative = size > 0 && window >> 63 == 0;
+    let offset = if is_negative { (1 << size) - 1 } else { 0 };
+    #[expect(clippy::cast_possible_truncation, reason = "at most 15 bits")]
+    {
+        (bits.cast_signed() - offset) as i16
     }
 }
 
@@ -86,6 +90,8 @@ pub(crate) fn extend(bits: u32, size: u32) -> i32 {
 /// | 24 | whether the block ends |
 /// | 32..48 | the first coefficient |
 /// | 48..64 | the second one |
+///
+/// If none is here: how long the code is, and its symbol in place of the first coefficient; or 0 if the code is longer, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Entry(pub(crate) u64);
 
@@ -95,10 +101,14 @@ impl Entry {
     const END: u64 = 1 << 24;
     const ZERO_RUN: u32 = 15;
 
-    fn coefficient(length: u32, run: u32, value: i32) -> Self {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the 16 bits of a coefficient")]
-        let value = u64::from(value as u16);
+    fn coefficient(length: u32, run: u32, value: i16) -> Self {
+        let value = u64::from(value.cast_unsigned());
         Self(u64::from(length) | u64::from(run) << 9 | u64::from(run) << 17 | value << 32 | value << 48)
+    }
+
+    /// A symbol whose value has no room.
+    fn code(length: u32, symbol: u8) -> Self {
+        Self(Self::SLOW.0 | u64::from(length) | u64::from(symbol) << 32)
     }
 
     fn end(length: u32) -> Self {
@@ -195,6 +205,20 @@ impl Tables {
         })
     }
 
+    /// The symbol at the top of `window`, and the length of its code, by the table that begins at `start`.
+    pub(crate) fn symbol(&self, window: u64, start: usize) -> Option<(u32, u8)> {
+        #[expect(clippy::cast_possible_truncation, reason = "as many bits as the table is asked with")]
+        let entry = *self.wide.get(start + (window >> (64 - self.bits)) as usize)?;
+        if entry.is_slow() && entry.length() > 0 {
+            #[expect(clippy::cast_possible_truncation, reason = "the byte of the symbol")]
+            return Some((entry.length(), (entry.0 >> 32) as u8));
+        }
+        // What is asked for has no room in the entry, or its code is longer; or it is the last coefficient of a block.
+        let shorter = if entry.is_slow() { self.bits } else { 0 };
+        let table = start >> self.bits;
+        self.canonical.get(table / 2)?[table % 2].symbol(window, shorter)
+    }
+
     /// Where the DC table of each class begins in [`Tables::wide`].
     pub(crate) fn dc_start(&self, class: usize) -> usize {
         class << (self.bits + 1)
@@ -204,7 +228,9 @@ impl Tables {
 /// Appends a table of one symbol an entry.
 fn fill_single(single: &mut Vec<Entry>, spec: HuffmanSpec<'_>, bits: u32, is_dc: bool) {
     let end = single.len() + (1 << bits);
-    let lengths = (1..=bits).zip(spec.counts).flat_map(|(length, &count)| (0..count).map(move |_| length));
+    let lengths = (1..=bits)
+        .zip(spec.counts)
+        .flat_map(|(length, &count)| (0..count).map(move |_| length));
     for (length, &symbol) in lengths.zip(spec.symbols) {
         let span = 1_usize << (bits - length);
         let (run, size) = if is_dc { (0, symbol) } else { (symbol >> 4, symbol & 15) };
@@ -218,10 +244,11 @@ fn fill_single(single: &mut Vec<Entry>, spec: HuffmanSpec<'_>, bits: u32, is_dc:
             };
             single.extend(std::iter::repeat_n(entry, span));
         } else if size > spare {
-            single.extend(std::iter::repeat_n(Entry::SLOW, span));
+            single.extend(std::iter::repeat_n(Entry::code(length, symbol), span));
         } else {
-            for value in 0..1_u32 << size {
-                let entry = Entry::coefficient(length + size, run, extend(value, size));
+            for bits in 0..1_u64 << size {
+                let value = extend(bits.checked_shl(64 - size).unwrap_or(0), size);
+                let entry = Entry::coefficient(length + size, run, value);
                 single.extend(std::iter::repeat_n(entry, span >> size));
             }
         }
@@ -282,8 +309,8 @@ struct Kept {
 const MOST_KEPT: usize = 4;
 
 /// Bits of tables that are used once, and of those that have come again: wide ones take longer to make and to read less.
-const NARROW_BITS: u32 = 9;
-const WIDE_BITS: u32 = 11;
+pub(crate) const NARROW_BITS: u32 = 9;
+pub(crate) const WIDE_BITS: u32 = 11;
 
 /// Tables that were asked for as often are worth making wide.
 const TIMES_TO_WIDEN: u32 = 3;
@@ -314,7 +341,9 @@ impl Kept {
     fn is_of(&self, frame: &Frame<'_>) -> bool {
         let mut rest = &self.key[..];
         for part in parts_of(frame) {
-            let Some(after) = rest.strip_prefix(part) else { return false };
+            let Some(after) = rest.strip_prefix(part) else {
+                return false;
+            };
             rest = after;
         }
         rest.is_empty()
@@ -343,9 +372,10 @@ mod tests {
 
     #[test]
     fn values_are_extended_by_the_rule() {
-        assert_eq!(extend(0, 0), 0);
-        assert_eq!((extend(0, 1), extend(1, 1)), (-1, 1));
-        assert_eq!([0, 3, 4, 7].map(|bits| extend(bits, 3)), [-7, -4, 4, 7]);
-        assert_eq!((extend(0, 15), extend(0x7fff, 15)), (-32767, 32767));
+        let extended = |bits: u64, size: u32| extend(bits << (64 - size), size);
+        assert_eq!(extend(u64::MAX, 0), 0);
+        assert_eq!((extended(0, 1), extended(1, 1)), (-1, 1));
+        assert_eq!([0, 3, 4, 7].map(|bits| extended(bits, 3)), [-7, -4, 4, 7]);
+        assert_eq!((extended(0, 15), extended(0x7fff, 15)), (-32767, 32767));
     }
 }

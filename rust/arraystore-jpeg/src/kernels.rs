@@ -36,7 +36,11 @@ pub(crate) fn transform(
 
 /// Puts `count` samples of Cb and Cr side by side.
 pub(crate) fn pair_up(cb: &[u8], cr: &[u8], pairs: &mut [u8], count: usize, _instructions: Instructions) {
-    for ((pair, &cb), &cr) in pairs[..2 * count].chunks_exact_mut(2).zip(&cb[..count]).zip(&cr[..count]) {
+    for ((pair, &cb), &cr) in pairs[..2 * count]
+        .chunks_exact_mut(2)
+        .zip(&cb[..count])
+        .zip(&cr[..count])
+    {
         pair[0] = cb;
         pair[1] = cr;
     }

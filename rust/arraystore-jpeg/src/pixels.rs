@@ -63,7 +63,10 @@ impl Jobs {
 
     /// Adds a block to its list, without a branch: it is written to all, and counted in one.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "fewer than 2^32 blocks and samples in a row of MCUs")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "fewer than 2^32 blocks and samples in a row of MCUs"
+    )]
     fn push(&mut self, block: usize, at: usize, dc: i32, last: u8) {
         let last = usize::from(last & 0x7f) / 2;
         let (is_flat, is_full) = (last == 0, last > SPARSE);
@@ -229,7 +232,10 @@ impl<'a> Painter<'a> {
                 self.before = [0; 3];
             }
             let at = first + column * components.len();
-            for (block, &component) in coefficients.blocks[at..at + components.len()].iter_mut().zip(components) {
+            for (block, &component) in coefficients.blocks[at..at + components.len()]
+                .iter_mut()
+                .zip(components)
+            {
                 self.before[component] = self.before[component].wrapping_add(i32::from(block.0[0]));
                 block.0 = [0; 64];
             }
@@ -252,16 +258,13 @@ impl<'a> Painter<'a> {
         } = self.geometry;
         let per_mcu = components.len();
         let Layout {
-            luma_stride,
-            cb,
-            cr,
-            ..
+            luma_stride, cb, cr, ..
         } = self.layout;
         // What is left of the box only carries DC on.
         let left = 0..self.columns.start;
         self.skip(left, first, &restarts, coefficients);
         let blocks = &mut coefficients.blocks[..];
-        let last = &coefficients.last[..];
+        let notes = &coefficients.notes[..];
         let mut beyond = 0;
         let mut before = self.before;
         let luma_start = (row & 1) * 8 * down * luma_stride + MARGIN;
@@ -277,7 +280,7 @@ impl<'a> Painter<'a> {
             }
             let at = first + column * per_mcu;
             let mcu = &mut blocks[at..at + per_mcu];
-            let last = &last[at..at + per_mcu];
+            let notes = &notes[at..at + per_mcu];
             let place = luma_start + index * 8 * across;
             for number in 0..luma_blocks {
                 let dc = &mut mcu[number].0[0];
@@ -287,7 +290,7 @@ impl<'a> Painter<'a> {
                 {
                     *dc = before[0] as i16;
                 }
-                luma.push(at + number, place + luma_at[number], before[0], last[number]);
+                luma.push(at + number, place + luma_at[number], before[0], notes[number].last);
             }
             for (number, (jobs, start)) in chroma.iter_mut().zip([cb, cr]).take(per_mcu - luma_blocks).enumerate() {
                 let number_in_mcu = luma_blocks + number;
@@ -299,7 +302,12 @@ impl<'a> Painter<'a> {
                 {
                     *dc = *before as i16;
                 }
-                jobs.push(at + number_in_mcu, start + MARGIN + index * 8, *before, last[number_in_mcu]);
+                jobs.push(
+                    at + number_in_mcu,
+                    start + MARGIN + index * 8,
+                    *before,
+                    notes[number_in_mcu].last,
+                );
             }
         }
         self.before = before;
@@ -346,7 +354,13 @@ impl<'a> Painter<'a> {
             let start = ((row & 1) * CHROMA_ROWS + line) * pairs_stride;
             let to = &mut to[start..start + pairs_stride];
             let pairs = &mut to[2 * MARGIN..];
-            kernels::pair_up(&samples[from..], &samples[cr - cb + from..], pairs, count, self.instructions);
+            kernels::pair_up(
+                &samples[from..],
+                &samples[cr - cb + from..],
+                pairs,
+                count,
+                self.instructions,
+            );
             if self.columns.start == 0 {
                 to.copy_within(2 * MARGIN..2 * MARGIN + 2, 2 * MARGIN - 2);
             }
@@ -369,7 +383,11 @@ impl<'a> Painter<'a> {
         } = self.geometry;
         let mcu_height = 8 * down;
         // The last row of an MCU is mixed with the first samples of the next.
-        let end = if row + 1 == rows { height } else { (row + 1) * mcu_height - (down - 1) };
+        let end = if row + 1 == rows {
+            height
+        } else {
+            (row + 1) * mcu_height - (down - 1)
+        };
         let end = end.min(self.area.top + self.area.height);
         let Layout {
             luma_stride,

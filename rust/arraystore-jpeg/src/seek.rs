@@ -106,7 +106,11 @@ mod tests {
     #[test]
     fn a_table_that_is_written_is_read() {
         let entry = |bit, dc| Entry { bit, dc };
-        let entries = vec![entry(0, [0; 3]), entry(1, [5, -6, 2047]), entry(90_000, [-32_768, 32_767, 0])];
+        let entries = vec![
+            entry(0, [0; 3]),
+            entry(1, [5, -6, 2047]),
+            entry(90_000, [-32_768, 32_767, 0]),
+        ];
         let table = SeekTable { step: 2, entries };
         let mut bytes = Vec::new();
         table.write(3, &mut bytes);

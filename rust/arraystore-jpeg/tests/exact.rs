@@ -10,7 +10,9 @@ use reference::{Encoding, Numbers, SAMPLINGS, cut, decode, encode, noise, pictur
 
 /// A decoder for each set of instructions.
 fn decoders() -> Vec<(Instructions, Decoder)> {
-    Instructions::available().map(|instructions| (instructions, Decoder::new(instructions))).collect()
+    Instructions::available()
+        .map(|instructions| (instructions, Decoder::new(instructions)))
+        .collect()
 }
 
 fn seek_tables(decoder: &mut Decoder, frame: &Frame<'_>) -> Vec<Vec<u8>> {
@@ -28,15 +30,33 @@ fn check(jpeg: &[u8], boxes: usize, numbers: &mut Numbers, name: &str) {
     let (width, height, expected) = decode(jpeg).unwrap();
     let frame = Frame::parse(jpeg).unwrap();
     assert_eq!((frame.width, frame.height), (width, height));
-    let mut areas = vec![Area { top: 0, left: 0, height, width }];
+    let mut areas = vec![Area {
+        top: 0,
+        left: 0,
+        height,
+        width,
+    }];
     for _ in 0..boxes {
         let (box_height, box_width) = (1 + numbers.below(height), 1 + numbers.below(width));
-        let (top, left) = (numbers.below(height - box_height + 1), numbers.below(width - box_width + 1));
-        areas.push(Area { top, left, height: box_height, width: box_width });
+        let (top, left) = (
+            numbers.below(height - box_height + 1),
+            numbers.below(width - box_width + 1),
+        );
+        areas.push(Area {
+            top,
+            left,
+            height: box_height,
+            width: box_width,
+        });
     }
     // One pixel at each corner.
     for (top, left) in [(0, 0), (0, width - 1), (height - 1, 0), (height - 1, width - 1)] {
-        areas.push(Area { top, left, height: 1, width: 1 });
+        areas.push(Area {
+            top,
+            left,
+            height: 1,
+            width: 1,
+        });
     }
     for (instructions, mut decoder) in decoders() {
         let tables = seek_tables(&mut decoder, &frame);
@@ -46,7 +66,11 @@ fn check(jpeg: &[u8], boxes: usize, numbers: &mut Numbers, name: &str) {
                 let mut found = vec![7; wanted.len()];
                 decoder.decode(&frame, table, area, &mut found).unwrap();
                 if found != wanted {
-                    let at = found.iter().zip(&wanted).position(|(found, wanted)| found != wanted).unwrap();
+                    let at = found
+                        .iter()
+                        .zip(&wanted)
+                        .position(|(found, wanted)| found != wanted)
+                        .unwrap();
                     let (row, rest) = (at / (area.width * 3), at % (area.width * 3));
                     panic!(
                         "{name}, {instructions}, {width} x {height}, {area:?}, table {:?}: pixel ({row}, {}) channel {}: \
@@ -70,7 +94,10 @@ fn every_sampling_and_size() {
         for width in 1..=40 {
             for height in [1, 2, 3, 7, 8, 9, 15, 16, 17, 23, 31, 32, 33, 40] {
                 let pixels = picture(width, height, 30, &mut numbers);
-                let encoding = Encoding { sampling, ..Encoding::default() };
+                let encoding = Encoding {
+                    sampling,
+                    ..Encoding::default()
+                };
                 let jpeg = encode(&pixels, width, height, encoding);
                 check(&jpeg, 2, &mut numbers, &format!("{sampling}"));
             }
@@ -85,8 +112,18 @@ fn every_quality() {
         for optimise in [false, true] {
             let sampling = SAMPLINGS[numbers.below(5)];
             let pixels = picture(173, 131, 60, &mut numbers);
-            let encoding = Encoding { sampling, quality, optimise, ..Encoding::default() };
-            check(&encode(&pixels, 173, 131, encoding), 6, &mut numbers, &format!("quality {quality}"));
+            let encoding = Encoding {
+                sampling,
+                quality,
+                optimise,
+                ..Encoding::default()
+            };
+            check(
+                &encode(&pixels, 173, 131, encoding),
+                6,
+                &mut numbers,
+                &format!("quality {quality}"),
+            );
         }
     }
 }
@@ -97,8 +134,17 @@ fn restart_intervals() {
     for sampling in SAMPLINGS {
         for restarts in [1, 2, 3, 5, 8, 11, 40, 1000] {
             let pixels = picture(180, 120, 60, &mut numbers);
-            let encoding = Encoding { sampling, restarts, ..Encoding::default() };
-            check(&encode(&pixels, 180, 120, encoding), 6, &mut numbers, &format!("restarts {restarts}"));
+            let encoding = Encoding {
+                sampling,
+                restarts,
+                ..Encoding::default()
+            };
+            check(
+                &encode(&pixels, 180, 120, encoding),
+                6,
+                &mut numbers,
+                &format!("restarts {restarts}"),
+            );
         }
     }
 }
@@ -109,10 +155,19 @@ fn noise_at_the_best_quality() {
     for sampling in SAMPLINGS {
         for quality in [90, 98, 100] {
             let pixels = noise(150, 90, &mut numbers);
-            let encoding = Encoding { sampling, quality, ..Encoding::default() };
+            let encoding = Encoding {
+                sampling,
+                quality,
+                ..Encoding::default()
+            };
             check(&encode(&pixels, 150, 90, encoding), 6, &mut numbers, "noise");
             let black_or_white: Vec<u8> = pixels.iter().map(|&value| if value < 128 { 0 } else { 255 }).collect();
-            check(&encode(&black_or_white, 150, 90, encoding), 6, &mut numbers, "black or white");
+            check(
+                &encode(&black_or_white, 150, 90, encoding),
+                6,
+                &mut numbers,
+                "black or white",
+            );
         }
     }
 }
@@ -124,7 +179,11 @@ fn images_of_several_strips() {
         for (width, height) in [(1700, 700), (5000, 40), (40, 5000)] {
             for restarts in [0, 7, 150] {
                 let pixels = picture(width, height, 20, &mut numbers);
-                let encoding = Encoding { sampling, restarts, ..Encoding::default() };
+                let encoding = Encoding {
+                    sampling,
+                    restarts,
+                    ..Encoding::default()
+                };
                 check(&encode(&pixels, width, height, encoding), 2, &mut numbers, "large");
             }
         }

@@ -4,15 +4,16 @@
 //! two or four blocks to a vector; two vectors go side by side, since each step waits for the one before it.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, __m512i, _mm_castsi128_pd, _mm_storeh_pd, _mm_storel_epi64, _mm256_loadu_si256, _mm256_setzero_si256,
-    _mm256_storeu_si256, _mm512_abs_epi16, _mm512_add_epi16, _mm512_add_epi32, _mm512_alignr_epi32, _mm512_castps_si512,
-    _mm512_castsi256_si512, _mm512_castsi512_ps, _mm512_cmpgt_epu16_mask, _mm512_dpwssd_epi32, _mm512_extracti32x4_epi32,
-    _mm512_inserti64x4, _mm512_loadu_si512, _mm512_madd_epi16, _mm512_maddubs_epi16, _mm512_mask_blend_epi16,
-    _mm512_mask_permutexvar_epi8, _mm512_mask_storeu_epi8, _mm512_maskz_permutexvar_epi8, _mm512_max_epu16,
-    _mm512_mulhrs_epi16, _mm512_mullo_epi16, _mm512_packs_epi32, _mm512_packus_epi16, _mm512_permutex2var_epi8,
-    _mm512_permutex2var_epi16, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8,
-    _mm512_shuffle_i64x2, _mm512_shuffle_ps, _mm512_slli_epi32, _mm512_srai_epi16, _mm512_srai_epi32, _mm512_srli_epi16,
-    _mm512_storeu_si512, _mm512_sub_epi32, _mm512_unpackhi_epi32, _mm512_unpacklo_epi32,
+    __m128i, __m256i, __m512i, _mm_castsi128_pd, _mm_storeh_pd, _mm_storel_epi64, _mm256_loadu_si256,
+    _mm256_setzero_si256, _mm256_storeu_si256, _mm512_abs_epi16, _mm512_add_epi16, _mm512_add_epi32,
+    _mm512_alignr_epi32, _mm512_castps_si512, _mm512_castsi256_si512, _mm512_castsi512_ps, _mm512_cmpgt_epu16_mask,
+    _mm512_dpwssd_epi32, _mm512_extracti32x4_epi32, _mm512_inserti64x4, _mm512_loadu_si512, _mm512_madd_epi16,
+    _mm512_maddubs_epi16, _mm512_mask_blend_epi16, _mm512_mask_permutexvar_epi8, _mm512_mask_storeu_epi8,
+    _mm512_maskz_permutexvar_epi8, _mm512_max_epu16, _mm512_mulhrs_epi16, _mm512_mullo_epi16, _mm512_packs_epi32,
+    _mm512_packus_epi16, _mm512_permutex2var_epi8, _mm512_permutex2var_epi16, _mm512_set1_epi16, _mm512_set1_epi32,
+    _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_i64x2, _mm512_shuffle_ps, _mm512_slli_epi32,
+    _mm512_srai_epi16, _mm512_srai_epi32, _mm512_srli_epi16, _mm512_storeu_si512, _mm512_sub_epi32,
+    _mm512_unpackhi_epi32, _mm512_unpacklo_epi32,
 };
 
 use super::{MOST, Row};
@@ -165,7 +166,10 @@ fn factors_of(first: i32, second: i32) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw")]
 fn products(pairs: Two, factors: (i32, i32)) -> Two {
     let factors = factors_of(factors.0, factors.1);
-    [_mm512_madd_epi16(pairs[0], factors), _mm512_madd_epi16(pairs[1], factors)]
+    [
+        _mm512_madd_epi16(pairs[0], factors),
+        _mm512_madd_epi16(pairs[1], factors),
+    ]
 }
 
 #[inline]
@@ -222,13 +226,25 @@ fn full_pass<const SHIFT: u32>(p04: Two, p26: Two, p71: Two, p35: Two, round: __
     // Sums of 16 bits, as libjpeg-turbo has them: 7 and 3, 1 and 5.
     let z = [_mm512_add_epi16(p71[0], p35[0]), _mm512_add_epi16(p71[1], p35[1])];
     let (z3, z4) = (products(z, (-6436, 9633)), products(z, (9633, 6437)));
-    let (e0, o3) = (add_products(sum, p26, (10_703, 4433)), add_products(z4, p71, (-7373, 4926)));
+    let (e0, o3) = (
+        add_products(sum, p26, (10_703, 4433)),
+        add_products(z4, p71, (-7373, 4926)),
+    );
     let (r0, r7) = butterfly::<SHIFT>(e0, o3);
-    let (e1, o2) = (add_products(difference, p26, (4433, -10_704)), add_products(z3, p35, (4177, -20_995)));
+    let (e1, o2) = (
+        add_products(difference, p26, (4433, -10_704)),
+        add_products(z3, p35, (4177, -20_995)),
+    );
     let (r1, r6) = butterfly::<SHIFT>(e1, o2);
-    let (e2, o1) = (add_products(difference, p26, (-4433, 10_704)), add_products(z4, p35, (-20_995, -4176)));
+    let (e2, o1) = (
+        add_products(difference, p26, (-4433, 10_704)),
+        add_products(z4, p35, (-20_995, -4176)),
+    );
     let (r2, r5) = butterfly::<SHIFT>(e2, o1);
-    let (e3, o0) = (add_products(sum, p26, (-10_703, -4433)), add_products(z3, p71, (-4927, -7373)));
+    let (e3, o0) = (
+        add_products(sum, p26, (-10_703, -4433)),
+        add_products(z3, p71, (-4927, -7373)),
+    );
     let (r3, r4) = butterfly::<SHIFT>(e3, o0);
     [r0, r1, r2, r3, r4, r5, r6, r7]
 }
@@ -358,7 +374,12 @@ fn full(jobs: [Job; 4], blocks: &mut [Block], plane: &mut [u8], stride: usize, f
     let load = |number: usize| -> [__m512i; 2] {
         let block = &blocks[jobs[number].block as usize].0;
         // SAFETY: the two halves of a block.
-        unsafe { [_mm512_loadu_si512(block.as_ptr().cast()), _mm512_loadu_si512(block[32..].as_ptr().cast())] }
+        unsafe {
+            [
+                _mm512_loadu_si512(block.as_ptr().cast()),
+                _mm512_loadu_si512(block[32..].as_ptr().cast()),
+            ]
+        }
     };
     let loaded: [[__m512i; 2]; 4] = [load(0), load(1), load(2), load(3)];
     for job in jobs {
@@ -401,12 +422,10 @@ fn full(jobs: [Job; 4], blocks: &mut [Block], plane: &mut [u8], stride: usize, f
     // In each lane pairs of columns of four rows: even and odd columns by turns.
     let (top, top_second) = pairs_of_columns(pack(rows[0], rows[1]), pack(rows[2], rows[3]));
     let (low, low_second) = pairs_of_columns(pack(rows[4], rows[5]), pack(rows[6], rows[7]));
-    let even_lanes = |top: Two, low: Two| -> Two {
-        [0, 1].map(|group| _mm512_shuffle_i64x2::<0x88>(top[group], low[group]))
-    };
-    let odd_lanes = |top: Two, low: Two| -> Two {
-        [0, 1].map(|group| _mm512_shuffle_i64x2::<0xdd>(top[group], low[group]))
-    };
+    let even_lanes =
+        |top: Two, low: Two| -> Two { [0, 1].map(|group| _mm512_shuffle_i64x2::<0x88>(top[group], low[group])) };
+    let odd_lanes =
+        |top: Two, low: Two| -> Two { [0, 1].map(|group| _mm512_shuffle_i64x2::<0xdd>(top[group], low[group])) };
     let p04 = even_lanes(top, low);
     let second_most = _mm512_max_epu16(_mm512_abs_epi16(p04[0]), _mm512_abs_epi16(p04[1]));
     let columns = full_pass::<18>(
@@ -513,9 +532,15 @@ static SHUFFLES: Shuffles = {
 /// Luma and colour of 4:2:0 to RGB.
 pub(super) fn row(row: &Row<'_>, out: &mut [u8], start: usize) {
     let computed = row.width + row.odd;
-    assert!(row.luma.len() >= computed.next_multiple_of(STEP), "the row of luma is too short");
+    assert!(
+        row.luma.len() >= computed.next_multiple_of(STEP),
+        "the row of luma is too short"
+    );
     let needed = row.pair + computed.next_multiple_of(STEP) + STEP;
-    assert!(row.pair >= 2 && row.near.len() >= needed && row.far.len() >= needed, "a row of colour is too short");
+    assert!(
+        row.pair >= 2 && row.near.len() >= needed && row.far.len() >= needed,
+        "a row of colour is too short"
+    );
     assert!(out.len() >= start + row.width * 3, "the row of pixels is too short");
     // SAFETY: the processor has the instructions, and the rows have just been measured.
     unsafe { row_420(row, out, start) }
@@ -551,13 +576,23 @@ unsafe fn row_420(row: &Row<'_>, out: &mut [u8], start: usize) {
     // 16 pairs: three parts of the near row and one of the far row.
     let column = |at: usize| {
         // SAFETY: the caller promises that there are as many bytes.
-        let (near, far) = unsafe { (_mm256_loadu_si256(near.add(at).cast()), _mm256_loadu_si256(far.add(at).cast())) };
+        let (near, far) = unsafe {
+            (
+                _mm256_loadu_si256(near.add(at).cast()),
+                _mm256_loadu_si256(far.add(at).cast()),
+            )
+        };
         let both = _mm512_permutex2var_epi8(_mm512_castsi256_si512(near), by_turns, _mm512_castsi256_si512(far));
         _mm512_maddubs_epi16(both, three_to_one)
     };
     let mut before = {
         // SAFETY: `pair` is 2 or more.
-        let (near, far) = unsafe { (near.sub(2).cast::<[u8; 2]>().read(), far.sub(2).cast::<[u8; 2]>().read()) };
+        let (near, far) = unsafe {
+            (
+                near.sub(2).cast::<[u8; 2]>().read(),
+                far.sub(2).cast::<[u8; 2]>().read(),
+            )
+        };
         let [cb, cr] = [0, 1].map(|number| i32::from(near[number]) * 3 + i32::from(far[number]));
         factors_of(cb, cr)
     };
@@ -577,9 +612,8 @@ unsafe fn row_420(row: &Row<'_>, out: &mut [u8], start: usize) {
             this = behind;
             let luma_even = _mm512_maskz_permutexvar_epi8(0x5555_5555_5555_5555, luma_even, luma);
             let luma_odd = _mm512_maskz_permutexvar_epi8(0x5555_5555_5555_5555, luma_odd, luma);
-            let mixed = |colour, luma| {
-                _mm512_add_epi16(_mm512_add_epi16(colour, luma), _mm512_mulhrs_epi16(colour, blue_red))
-            };
+            let mixed =
+                |colour, luma| _mm512_add_epi16(_mm512_add_epi16(colour, luma), _mm512_mulhrs_epi16(colour, blue_red));
             // Green of even pixels in the lower words, of odd ones in the upper words.
             let green_even = _mm512_srai_epi32::<15>(_mm512_dpwssd_epi32(half, even, green));
             let green_odd = _mm512_slli_epi32::<1>(_mm512_dpwssd_epi32(half, odd, green));
@@ -621,7 +655,11 @@ unsafe fn row_420(row: &Row<'_>, out: &mut [u8], start: usize) {
                 let mask = u64::MAX >> (64 - wanted) & u64::MAX << (from - 64 * number);
                 // SAFETY: only bytes of the row are written, which `out` has.
                 unsafe {
-                    _mm512_mask_storeu_epi8(out.as_mut_ptr().wrapping_add(at).wrapping_sub(3 * odd).cast(), mask, vector);
+                    _mm512_mask_storeu_epi8(
+                        out.as_mut_ptr().wrapping_add(at).wrapping_sub(3 * odd).cast(),
+                        mask,
+                        vector,
+                    );
                 }
             }
         }

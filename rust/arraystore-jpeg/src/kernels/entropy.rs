@@ -3,23 +3,25 @@
 use std::hint::select_unpredictable;
 
 use crate::Declined;
-use crate::entropy::{self, BLOCK_NBYTES, DAMAGED, Lane, Position, Source, TURNS, Target};
+use crate::entropy::{self, BLOCK_NBYTES, DAMAGED, Lane, Note, Source, Symbol, TURNS, Target};
+use crate::huffman::{Entry, NARROW_BITS, WIDE_BITS};
 use crate::instructions::{Instructions, Set};
 use crate::unstuff::PADDING_NBYTES;
 
-/// Symbols that are taken from a lane before its bits are filled up.
-const SYMBOLS: usize = 4;
+/// Entries that are taken from a lane before its bits are filled up. A window has 56 bits and the marker below them.
+const ENTRIES: usize = 5;
+const _: () = assert!(ENTRIES as u32 * WIDE_BITS <= 56);
 
 /// Bits that the longest symbol takes: its code and its value.
 const LONGEST_SYMBOL: usize = 16 + 15;
 
 /// A lane may look this far beyond its limit: the symbols after the last check, and the bytes of a window.
-const LOOK_AHEAD_NBYTES: usize = (SYMBOLS * LONGEST_SYMBOL).div_ceil(8) + 8;
+const LOOK_AHEAD_NBYTES: usize = (ENTRIES * LONGEST_SYMBOL).div_ceil(8) + 8;
 const _: () = assert!(LOOK_AHEAD_NBYTES < PADDING_NBYTES);
 
-/// Whether a lane could run beyond its end with the next symbols of [`run`], each of which may end a block.
+/// Whether a lane could run beyond its end with the next entries of [`run`], each of which may end a block.
 pub(crate) fn is_near_end(lane: &Lane) -> bool {
-    lane.next + SYMBOLS >= lane.end
+    lane.next + ENTRIES >= lane.end
 }
 
 /// Decodes lanes until one of them is [near its end](is_near_end).
@@ -81,10 +83,13 @@ unsafe fn with_bmi2(source: Source<'_>, target: &mut Target<'_>, lanes: &mut [La
 unsafe fn dispatch(source: Source<'_>, target: &mut Target<'_>, lanes: &mut [Lane]) -> bool {
     // SAFETY: as the caller promises.
     unsafe {
-        match lanes {
-            [a] => one(source, target, [a]),
-            [a, b] => two(source, target, [a, b]),
-            [a, b, c] => three(source, target, [a, b, c]),
+        match (lanes, source.tables.bits) {
+            ([a], WIDE_BITS) => one::<WIDE_BITS>(source, target, [a]),
+            ([a, b], WIDE_BITS) => two::<WIDE_BITS>(source, target, [a, b]),
+            ([a, b, c], WIDE_BITS) => three::<WIDE_BITS>(source, target, [a, b, c]),
+            ([a], NARROW_BITS) => one::<NARROW_BITS>(source, target, [a]),
+            ([a, b], NARROW_BITS) => two::<NARROW_BITS>(source, target, [a, b]),
+            ([a, b, c], NARROW_BITS) => three::<NARROW_BITS>(source, target, [a, b, c]),
             _ => false,
         }
     }
@@ -92,14 +97,16 @@ unsafe fn dispatch(source: Source<'_>, target: &mut Target<'_>, lanes: &mut [Lan
 
 /// What all must be for the kernels.
 fn check(source: Source<'_>, target: &Target<'_>, lanes: &[Lane]) {
-    let Source { stream, tables, order } = source;
-    let blocks = target.blocks.len().min(target.last.len()).min(order.len());
+    let Source { stream, tables } = source;
     assert!(
         tables.wide.len() >= tables.canonical.len() << (tables.bits + 1),
         "tables are incomplete"
     );
     for lane in lanes {
-        assert!(lane.end <= blocks && lane.index < 64, "a lane leaves its memory");
+        assert!(
+            lane.end <= target.blocks.len() && lane.end <= target.notes.len() && lane.index < 64,
+            "a lane leaves its memory"
+        );
         assert!(
             lane.bit <= lane.limit && lane.limit / 8 + PADDING_NBYTES <= stream.len(),
             "a lane leaves its stream"
@@ -114,52 +121,155 @@ fn check(source: Source<'_>, target: &Target<'_>, lanes: &[Lane]) {
 /// [`DAMAGED`] if it is beyond its limit or bad.
 pub(crate) fn finish(source: Source<'_>, target: &mut Target<'_>, lane: &mut Lane) -> Result<(), Declined> {
     check(source, target, std::slice::from_ref(lane));
-    let Source { stream, tables, order } = source;
-    let mut at = Position {
-        bit: lane.bit,
-        block: lane.next,
-        index: lane.index,
-    };
-    while at.block < lane.end {
-        let table = usize::from(order[at.block].ac) - if at.index == 0 { 1 << tables.bits } else { 0 };
-        let window = entropy::window(stream, at.bit) >> (64 - tables.bits);
+    let Source { stream, tables } = source;
+    let (mut bit, mut number, mut index) = (lane.bit, lane.next, lane.index);
+    while number < lane.end {
+        let note = &mut target.notes[number];
+        let block = &mut target.blocks[number].0;
+        let start = usize::from(note.ac) - if index == 0 { 1 << tables.bits } else { 0 };
+        let window = entropy::window(stream, bit) >> (64 - tables.bits);
         #[expect(clippy::cast_possible_truncation, reason = "as many bits as the table is asked with")]
-        let entry = tables.wide[table + window as usize].0;
-        let second = at.index + (entry >> 17 & 0x7f) as usize;
-        let block = &mut target.blocks[at.block].0;
+        let entry = tables.wide[start + window as usize].0;
+        let second = index + (entry >> 17 & 0x7f) as usize;
         if second >= 63 {
-            let symbol = source.symbol(at).ok_or(DAMAGED)?;
-            if let Some((index, value)) = symbol.coefficient {
-                block[index] = value;
-                target.last[at.block] = last_of(index);
+            let symbol = source.symbol(bit, start, index).ok_or(DAMAGED)?;
+            if symbol.index != Symbol::NONE {
+                block[usize::from(symbol.index)] = symbol.value;
+                note.last = 2 * symbol.index;
             }
-            at = symbol.next;
+            bit += usize::from(symbol.length);
+            index = usize::from(symbol.next);
         } else {
-            #[expect(clippy::cast_possible_truncation, reason = "the 16 bits of a coefficient")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the 16 bits of a coefficient, and less than 126"
+            )]
             {
-                block[at.index + (entry >> 9 & 0x7f) as usize] = (entry >> 32) as i16;
+                block[index + (entry >> 9 & 0x7f) as usize] = (entry >> 32) as i16;
                 block[second] = (entry >> 48) as i16;
+                note.last = 2 * second as u8;
             }
-            target.last[at.block] = last_of(second);
-            at.bit += (entry & 0xff) as usize;
-            at.index = second + 1;
-            if entry & 1 << 24 != 0 {
-                at = Position { block: at.block + 1, index: 0, ..at };
-            }
+            bit += (entry & 0xff) as usize;
+            index = if entry & 1 << 24 == 0 { second + 1 } else { 64 };
         }
-        if at.bit > lane.limit {
+        if index == 64 {
+            (number, index) = (number + 1, 0);
+        }
+        if bit > lane.limit {
             return Err(DAMAGED);
         }
     }
-    lane.bit = at.bit;
-    lane.next = at.block;
-    lane.index = at.index;
+    (lane.bit, lane.next, lane.index) = (bit, number, index);
     Ok(())
 }
 
-/// How the index of a coefficient is noted in [`Target::last`].
-fn last_of(index: usize) -> u8 {
-    u8::try_from(2 * index).unwrap_or(u8::MAX)
+/// What is the same for all lanes.
+#[derive(Clone, Copy)]
+struct Common<'a> {
+    source: Source<'a>,
+    stream: *const u8,
+    wide: *const Entry,
+    /// Where the note of the block at address 0 would be.
+    notes: *mut Note,
+    blocks: *mut u8,
+}
+
+impl Common<'_> {
+    /// Bits from `bit` on at the top; below them a one that tells how many have been taken.
+    ///
+    /// # Safety
+    ///
+    /// `bit` must not be further than [`LOOK_AHEAD_NBYTES`] beyond the limit of a lane.
+    #[inline(always)]
+    unsafe fn load(&self, bit: usize) -> u64 {
+        // SAFETY: as the caller promises, and behind the limit of a lane is padding.
+        let bytes = unsafe { self.stream.add(bit >> 3).cast::<[u8; 8]>().read_unaligned() };
+        (u64::from_be_bytes(bytes) | 1) << (bit & 7)
+    }
+
+    /// The start of the table for the coefficient at an address.
+    ///
+    /// # Safety
+    ///
+    /// It must be in a block of a lane.
+    #[inline(always)]
+    unsafe fn table<const BITS: u32>(&self, at: *mut u8) -> usize {
+        // SAFETY: as the caller promises.
+        let note = unsafe { &*self.notes.wrapping_add(at.addr() / BLOCK_NBYTES) };
+        let is_dc = at.addr() % BLOCK_NBYTES == 0;
+        usize::from(note.ac) - if is_dc { 1 << BITS } else { 0 }
+    }
+
+    /// Takes a symbol that no entry holds. Returns the bit behind it, and the address of the next coefficient, or null if it
+    /// is bad.
+    ///
+    /// # Safety
+    ///
+    /// `at` must be in a block of a lane, and `table` be its table.
+    #[cold]
+    #[inline(never)]
+    unsafe fn long_symbol(&self, bit: usize, at: *mut u8, table: usize) -> (usize, *mut u8) {
+        let index = at.addr() % BLOCK_NBYTES / 2;
+        let block = at.wrapping_sub(2 * index);
+        let Some(symbol) = self.source.symbol(bit, table, index) else {
+            return (bit, std::ptr::null_mut());
+        };
+        if symbol.index != Symbol::NONE {
+            // SAFETY: an index below 64 in the block that `at` is in, and its note.
+            unsafe {
+                block
+                    .wrapping_add(2 * usize::from(symbol.index))
+                    .cast::<i16>()
+                    .write(symbol.value);
+                (*self.notes.wrapping_add(block.addr() / BLOCK_NBYTES)).last = 2 * symbol.index;
+            }
+        }
+        (
+            bit + usize::from(symbol.length),
+            block.wrapping_add(2 * usize::from(symbol.next)),
+        )
+    }
+}
+
+/// Takes an entry of a lane: up to two coefficients.
+macro_rules! take {
+    ($common:ident, $is_sound:ident, $window:ident, $bit:ident, $at:ident, $table:ident) => {
+        // SAFETY: a table has an entry for all windows.
+        let entry = unsafe { (*$common.wide.add($table + ($window >> (64 - BITS)) as usize)).0 };
+        let second = usize::from((entry >> 16) as u8);
+        let behind = $at.wrapping_add(second + 2);
+        let block_end = $at.addr() | (BLOCK_NBYTES - 1);
+        if behind.addr() > block_end {
+            let bit = $bit + $window.trailing_zeros() as usize;
+            // SAFETY: `$at` is in a block of the lane.
+            let (bit, at) = unsafe { $common.long_symbol(bit, $at, $table) };
+            if at.is_null() {
+                $is_sound = false;
+                break;
+            }
+            $at = at;
+            // SAFETY: at most `ENTRIES` symbols behind the last check; and a lane that is not near its end has as many blocks.
+            unsafe {
+                $window = $common.load(bit);
+                $table = $common.table::<BITS>(at);
+            }
+            $bit = bit & !7;
+        } else {
+            let note = $common.notes.wrapping_add($at.addr() / BLOCK_NBYTES);
+            // SAFETY: as has just been tested, the second coefficient and with it the first are in the block, which is one of
+            // the lane. Its note is read as volatile, so that both tables are read before the choice is made.
+            let (ac, next_dc) = unsafe {
+                $at.wrapping_add(usize::from((entry >> 8) as u8)).cast::<u16>().write((entry >> 32) as u16);
+                $at.wrapping_add(second).cast::<u16>().write((entry >> 48) as u16);
+                (*note).last = ($at.addr() + second) as u8;
+                ((&raw const (*note).ac).read_volatile(), (&raw const (*note).next_dc).read_volatile())
+            };
+            $window <<= entry & 63;
+            let is_end = entry & 1 << 24 != 0;
+            $at = select_unpredictable(is_end, $at.with_addr(block_end + 1), behind);
+            $table = usize::from(select_unpredictable(is_end, next_dc, ac));
+        }
+    };
 }
 
 macro_rules! in_turn {
@@ -169,98 +279,46 @@ macro_rules! in_turn {
         /// The lanes must have passed [`check`] and not be [near their ends](is_near_end).
         #[inline(always)]
         #[expect(clippy::cast_possible_truncation, reason = "entries and addresses are taken apart")]
-        unsafe fn $name(source: Source<'_>, target: &mut Target<'_>, lanes: [&mut Lane; $count]) -> bool {
-            let stream = source.stream.as_ptr();
-            let wide = source.tables.wide.as_ptr();
-            let bits = source.tables.bits;
-            let shift = 64 - bits;
+        unsafe fn $name<const BITS: u32>(
+            source: Source<'_>,
+            target: &mut Target<'_>,
+            lanes: [&mut Lane; $count],
+        ) -> bool {
             let blocks = target.blocks.as_mut_ptr().cast::<u8>();
-            // Blocks are aligned to their size: the number of the one that holds an address is its upper part.
-            let first = blocks.addr() / BLOCK_NBYTES;
-            let order = source.order.as_ptr().wrapping_sub(first);
-            let last = target.last.as_mut_ptr().wrapping_sub(first);
+            let common = Common {
+                source,
+                stream: source.stream.as_ptr(),
+                wide: source.tables.wide.as_ptr(),
+                // Blocks are aligned to their size: the number of the one that holds an address is its upper part.
+                notes: target.notes.as_mut_ptr().wrapping_sub(blocks.addr() / BLOCK_NBYTES),
+                blocks,
+            };
             let mut is_sound = true;
-            // Bits at the top; below them a one that tells how many have been taken.
-            let load = |bit: usize| {
-                // SAFETY: at most `LOOK_AHEAD_NBYTES` beyond the limit of a lane, which is inside the stream.
-                let bytes = unsafe { stream.add(bit >> 3).cast::<[u8; 8]>().read_unaligned() };
-                (u64::from_be_bytes(bytes) | 1) << (bit & 7)
-            };
-            let table_at = |at: *mut u8| {
-                let number = at.addr() / BLOCK_NBYTES;
-                // SAFETY: of a block of a lane.
-                let order = unsafe { *order.wrapping_add(number) };
-                let is_dc = at.addr() % BLOCK_NBYTES == 0;
-                usize::from(order.ac) - if is_dc { 1 << bits } else { 0 }
-            };
             $(
                 let mut $bit = lanes[$number].bit;
-                // SAFETY: blocks of the lane.
-                let mut $at = unsafe { blocks.add(lanes[$number].next * BLOCK_NBYTES + lanes[$number].index * 2) };
-                // SAFETY: as above.
-                let $end = unsafe { blocks.add((lanes[$number].end - SYMBOLS) * BLOCK_NBYTES) };
-                let mut $table = table_at($at);
+                let mut $at = blocks.wrapping_add(lanes[$number].next * BLOCK_NBYTES + lanes[$number].index * 2);
+                let $end = blocks.addr() + (lanes[$number].end - ENTRIES) * BLOCK_NBYTES;
+                // SAFETY: in a block of the lane.
+                let mut $table = unsafe { common.table::<BITS>($at) };
             )*
             loop {
                 $(
-                    let mut $window = load($bit);
+                    // SAFETY: the lane is not beyond its limit.
+                    let mut $window = unsafe { common.load($bit) };
                     $bit &= !7;
                 )*
-                for _ in 0..SYMBOLS {
-                    $({
-                        // SAFETY: a table has an entry for all windows.
-                        let entry = unsafe { (*wide.add($table + ($window >> shift) as usize)).0 };
-                        let second = usize::from((entry >> 16) as u8);
-                        let behind = $at.wrapping_add(second + 2);
-                        let block_end = $at.addr() | (BLOCK_NBYTES - 1);
-                        let number = $at.addr() / BLOCK_NBYTES;
-                        if behind.addr() > block_end {
-                            let position = Position {
-                                bit: $bit + $window.trailing_zeros() as usize,
-                                block: number - first,
-                                index: $at.addr() % BLOCK_NBYTES / 2,
-                            };
-                            let Some(symbol) = source.symbol(position) else {
-                                is_sound = false;
-                                break;
-                            };
-                            if let Some((index, value)) = symbol.coefficient {
-                                // SAFETY: of the block that `$at` is in.
-                                unsafe {
-                                    $at.with_addr(block_end + 1).wrapping_sub(BLOCK_NBYTES - index * 2).cast::<i16>().write(value);
-                                    *last.wrapping_add(number) = last_of(index);
-                                }
-                            }
-                            $bit = symbol.next.bit;
-                            // SAFETY: a lane that is not near its end has `SYMBOLS` more blocks.
-                            $at = unsafe { blocks.add(symbol.next.block * BLOCK_NBYTES + symbol.next.index * 2) };
-                            $window = load($bit);
-                            $bit &= !7;
-                            $table = table_at($at);
-                        } else {
-                            // SAFETY: as has just been tested, the second coefficient and with it the first are in the
-                            // block, which is one of the lane.
-                            unsafe {
-                                $at.wrapping_add(usize::from((entry >> 8) as u8)).cast::<u16>().write((entry >> 32) as u16);
-                                $at.wrapping_add(second).cast::<u16>().write((entry >> 48) as u16);
-                                *last.wrapping_add(number) = ($at.addr() + second) as u8;
-                            }
-                            // SAFETY: of a block of the lane. Volatile, so that both are read before the choice is made.
-                            let order = unsafe { order.wrapping_add(number).read_volatile() };
-                            $window <<= entry & 63;
-                            let is_end = entry & 1 << 24 != 0;
-                            $at = select_unpredictable(is_end, $at.with_addr(block_end).wrapping_add(1), behind);
-                            $table = usize::from(select_unpredictable(is_end, order.next_dc, order.ac));
-                        }
-                    })*
-                }
+                $(take!(common, is_sound, $window, $bit, $at, $table);)*
+                $(take!(common, is_sound, $window, $bit, $at, $table);)*
+                $(take!(common, is_sound, $window, $bit, $at, $table);)*
+                $(take!(common, is_sound, $window, $bit, $at, $table);)*
+                $(take!(common, is_sound, $window, $bit, $at, $table);)*
                 $($bit += $window.trailing_zeros() as usize;)*
-                if $($at >= $end || $bit > lanes[$number].limit)||* || !is_sound {
+                if $($at.addr() >= $end || $bit > lanes[$number].limit)||* {
                     break;
                 }
             }
             $({
-                let offset = $at.addr() - blocks.addr();
+                let offset = $at.addr() - common.blocks.addr();
                 lanes[$number].bit = $bit;
                 lanes[$number].next = offset / BLOCK_NBYTES;
                 lanes[$number].index = offset % BLOCK_NBYTES / 2;

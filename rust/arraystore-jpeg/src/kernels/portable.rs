@@ -58,7 +58,9 @@ pub(super) fn transform(
         let mut half = [0_i16; 64];
         for x in 0..8 {
             let column = [0, 1, 2, 3, 4, 5, 6, 7].map(|y| natural[y * 8 + x]);
-            is_in_range &= [column[0], column[4]].iter().all(|value| (-MOST..=MOST).contains(value));
+            is_in_range &= [column[0], column[4]]
+                .iter()
+                .all(|value| (-MOST..=MOST).contains(value));
             for (y, value) in one_pass::<11>(column).into_iter().enumerate() {
                 #[expect(clippy::cast_possible_truncation, reason = "clamped")]
                 {
@@ -67,7 +69,9 @@ pub(super) fn transform(
             }
         }
         for (y, line) in half.as_chunks().0.iter().enumerate() {
-            is_in_range &= [line[0], line[4]].iter().all(|value| (-2 * MOST - 1..=2 * MOST + 1).contains(value));
+            is_in_range &= [line[0], line[4]]
+                .iter()
+                .all(|value| (-2 * MOST - 1..=2 * MOST + 1).contains(value));
             let start = at as usize + y * stride;
             for (sample, value) in plane[start..start + 8].iter_mut().zip(one_pass::<18>(*line)) {
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]

@@ -58,7 +58,9 @@ impl Handle {
 
     fn problem(&self) -> String {
         // SAFETY: the handle is live; the string lives until the next call.
-        unsafe { CStr::from_ptr(sys::tj3GetErrorStr(self.0)) }.to_string_lossy().into_owned()
+        unsafe { CStr::from_ptr(sys::tj3GetErrorStr(self.0)) }
+            .to_string_lossy()
+            .into_owned()
     }
 }
 
@@ -83,7 +85,16 @@ pub fn encode(pixels: &[u8], width: usize, height: usize, encoding: Encoding) ->
     // SAFETY: the pixels are as many as the sizes say; the callee allocates the result.
     let code = unsafe {
         let format = sys::TJPF_TJPF_RGB;
-        sys::tj3Compress8(handle.0, pixels.as_ptr(), width, 0, height, format, &raw mut jpeg, &raw mut nbytes)
+        sys::tj3Compress8(
+            handle.0,
+            pixels.as_ptr(),
+            width,
+            0,
+            height,
+            format,
+            &raw mut jpeg,
+            &raw mut nbytes,
+        )
     };
     assert_eq!(code, 0, "{}", handle.problem());
     // SAFETY: the callee has made as many bytes.
@@ -106,13 +117,27 @@ pub fn decode(jpeg: &[u8]) -> Result<(usize, usize, Vec<u8>), String> {
         // SAFETY: the handle is live.
         usize::try_from(unsafe { sys::tj3Get(handle.0, parameter.cast_signed()) }).unwrap()
     };
-    let (width, height) = (get(sys::TJPARAM_TJPARAM_JPEGWIDTH), get(sys::TJPARAM_TJPARAM_JPEGHEIGHT));
+    let (width, height) = (
+        get(sys::TJPARAM_TJPARAM_JPEGWIDTH),
+        get(sys::TJPARAM_TJPARAM_JPEGHEIGHT),
+    );
     let mut pixels = vec![0; width * height * 3];
     // SAFETY: the callee writes rows of `3 * width` bytes, as many as `height`.
     let code = unsafe {
-        sys::tj3Decompress8(handle.0, jpeg.as_ptr(), nbytes, pixels.as_mut_ptr(), 0, sys::TJPF_TJPF_RGB)
+        sys::tj3Decompress8(
+            handle.0,
+            jpeg.as_ptr(),
+            nbytes,
+            pixels.as_mut_ptr(),
+            0,
+            sys::TJPF_TJPF_RGB,
+        )
     };
-    if code == 0 { Ok((width, height, pixels)) } else { Err(handle.problem()) }
+    if code == 0 {
+        Ok((width, height, pixels))
+    } else {
+        Err(handle.problem())
+    }
 }
 
 /// Numbers that look random: a linear congruential generator's upper bits.
@@ -121,7 +146,10 @@ pub struct Numbers(pub u64);
 
 impl Numbers {
     pub fn next(&mut self) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap()
     }
 
@@ -148,7 +176,9 @@ pub fn picture(width: usize, height: usize, noise: usize, numbers: &mut Numbers)
 
 /// Every value by chance.
 pub fn noise(width: usize, height: usize, numbers: &mut Numbers) -> Vec<u8> {
-    (0..width * height * 3).map(|_| u8::try_from(numbers.below(256)).unwrap()).collect()
+    (0..width * height * 3)
+        .map(|_| u8::try_from(numbers.below(256)).unwrap())
+        .collect()
 }
 
 /// A box cut from a whole image.
