@@ -206,6 +206,15 @@ def test_a_damaged_item_stops_an_export_with_its_record(package, tmp_path, sourc
     assert arraystore.export(others, tmp_path / "t.zarr", progress=False).records == 18
 
 
+def test_an_item_that_is_not_there_is_damage_of_its_record(sound, tmp_path):
+    path = sound / "gt/row/c/0"
+    content = bytearray(path.read_bytes())
+    content[4:8] = (99).to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(DamagedStoreError, match=r"row 1 of .*sound.zarr, gt: its item is 99, but there are 7"):
+        arraystore.export(sound, tmp_path / "t.zarr", progress=False)
+
+
 # ---- merge ----
 
 
@@ -287,6 +296,19 @@ def test_different_samples_of_one_key_are_refused_with_both_places(sound, tmp_pa
     places = rf"\(gt\).*'test/level_01/002'.*row {row} of .*sound.zarr and row {row} of .*changed.zarr"
     with pytest.raises(DuplicateKeyError, match=places):
         arraystore.merge([sound, tmp_path / "changed.zarr"], tmp_path / "m.zarr", progress=False)
+    assert not (tmp_path / "m.zarr").exists()
+
+
+def test_a_merge_finds_damage_in_what_it_compares(sound, tmp_path):
+    arraystore.export(sound, tmp_path / "copy.h5", progress=False)
+    with arraystore.open(sound) as store:
+        item = int(store.item_rows("gt")[-1])
+        path = Path(store.handle.array_field("gt").stored.files[0][0])
+    content = bytearray(path.read_bytes())
+    content[item * 16 * 16 * 4 + 5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DamagedStoreError, match=r"test/level_01/002\), gt"):
+        arraystore.merge([tmp_path / "copy.h5", sound], tmp_path / "m.zarr", progress=False)
     assert not (tmp_path / "m.zarr").exists()
 
 
