@@ -249,6 +249,10 @@ class StoreWriter(Protocol):
     def work_directory(self) -> Path:
         """Directory for what only an unfinished store needs: its plan, its lock, journals and spilled texts."""
 
+    @property
+    def has_codecs(self) -> bool:
+        """Whether the items of fields of arrays may be compressed."""
+
     def is_finished(self) -> bool:
         """Tell whether a store stands here that was committed."""
 

@@ -94,13 +94,22 @@ def open_growing(path: str | os.PathLike[str]) -> GrowingStore:
     Raises
     ------
     FileNotFoundError, UnfinishedStoreError, FormatError
-        As `open_layout`; also FormatError if the container is one that does not grow.
+        As `open_layout`; also FormatError if the container is one that does not grow, or the store has fields of
+        arrays.
     """
     layout = open_layout(path)
     if not isinstance(layout, ZarrLayout):
         raise FormatError(
             f"{layout.path}: only a store in Zarr can be appended to: make a store of the new images and merge the "
             "two, or export this one to Zarr",
+            "cannot-grow",
+        )
+    arrays = [field.name for field in layout.spec.fields if field.kind == "array"]
+    if arrays:
+        raise FormatError(
+            f"{layout.path}: fields of arrays ({', '.join(arrays)}) are not appended to: make a store of the new "
+            f"source, `arraystore ingest SOURCE -o NEW.zarr`, and one of the two, `arraystore merge {layout.path} "
+            "NEW.zarr -o BOTH.zarr`",
             "cannot-grow",
         )
     return ZarrGrowth(layout)

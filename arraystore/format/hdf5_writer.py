@@ -43,6 +43,11 @@ class Hdf5Writer:
         self._data: Mapping[str, DataForm] = {}
         self._laid_out: FilePlan | None = None
 
+    @property
+    def has_codecs(self) -> bool:
+        """Whether the items of fields of arrays may be compressed."""
+        return False
+
     def is_finished(self) -> bool:
         """Tell whether a store stands here that was committed."""
         return self.path.is_file()

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from arraystore import _core
+from arraystore.errors import DamagedStoreError
+from arraystore.format.codecs import unblosc
 from arraystore.format.spec import FieldSpec, Status
 
 if TYPE_CHECKING:
@@ -51,6 +53,63 @@ def open_items(layout: Layout, field: FieldSpec, keys: _core.Keys | None) -> _co
         status=layout.pieces(f"{field.name}/status"),
         keys=keys,
     )
+
+
+def gather_items(
+    field: FieldSpec,
+    core: _core.ArrayField,
+    keys: _core.Keys,
+    rows: npt.NDArray[np.int64],
+    out: npt.NDArray[np.uint8],
+    *,
+    verify: bool,
+    threads: int,
+) -> None:
+    """Fill memory with the items of records, one after another, decompressed.
+
+    Parameters
+    ----------
+    field : FieldSpec
+        The field.
+    core : _core.ArrayField
+        What `open_items` returned.
+    keys : _core.Keys
+        The keys of the store, to name records in messages.
+    rows : ndarray of int64, shape (k,)
+        Rows of the store, each of which has an item with samples.
+    out : ndarray of uint8
+        As long as `k` items.
+    verify : bool
+        Whether each item is compared with its checksum.
+    threads : int
+        Threads to use.
+
+    Raises
+    ------
+    MissingImageError
+        If a record has no item that can be read.
+    DamagedStoreError
+        If one is not what was written.
+    """
+    if field.codec != "blosc":
+        core.gather(rows, out, verify=verify, threads=threads)
+        return
+    for number, compressed in enumerate(core.stored(rows)):
+        try:
+            unblosc(compressed, out[number * field.item_nbytes : (number + 1) * field.item_nbytes])
+        except DamagedStoreError as error:
+            row = int(rows[number])
+            raise DamagedStoreError(
+                f"record {row} ({keys.get(row)}), {field.name}: {error}; the file is damaged: run `arraystore verify`",
+                error.code,
+            ) from error
+    if verify:
+        core.compare(rows, out)
+
+
+def holds_samples(status: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Tell of items by their status whether they are samples, and not zeros in place of them."""
+    return np.isin(status, (Status.SOUND, Status.SOURCE_CORRUPT))
 
 
 def worst_status(fields: Sequence[tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]]) -> npt.NDArray[np.uint8]:

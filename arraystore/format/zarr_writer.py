@@ -42,6 +42,11 @@ class ZarrWriter:
         # Where index arrays, keys and columns go.
         self._index = ""
 
+    @property
+    def has_codecs(self) -> bool:
+        """Whether the items of fields of arrays may be compressed."""
+        return True
+
     def is_finished(self) -> bool:
         """Tell whether a store stands here that was committed."""
         return (self.path / DOCUMENT).exists()
@@ -107,7 +112,7 @@ class ZarrWriter:
         PackTarget
         """
         form = self._data[group]
-        if self._is_staged(group):
+        if form.item is not None:
             return PackTarget(FileSpan(self._stage(group), 0), form.total_nbytes, form.span_nbytes)
         place = ShardFiles(self._shards(group), CHUNK_NBYTES)
         return PackTarget(place, form.total_nbytes, form.shard_nbytes)

@@ -166,7 +166,7 @@ def append(
     InvalidRequestError
         If the source is of another data set or package than the store, or a column has values of another type.
     FormatError
-        If the store lies in a container that does not grow.
+        If the store lies in a container that does not grow, or has fields of arrays: a merge takes these.
     SourceError, OSError
         As for `arraystore.ingest`. What is packed is kept; the same call goes on.
     """

@@ -64,6 +64,8 @@ class ItemsContent:
     shard_nbytes : int, optional
         Wanted size of a shard, not compressed. By default all items are one shard, so that they map as one array,
         unless they are compressed.
+    status : ndarray of uint8, optional
+        What is known of each item already; packing finds out what is not.
     """
 
     spec: FieldSpec
@@ -71,6 +73,7 @@ class ItemsContent:
     row: npt.NDArray[np.uint32]
     is_tiff: bool
     shard_nbytes: int | None = None
+    status: npt.NDArray[np.uint8] | None = None
 
     @property
     def count(self) -> int:

@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from arraystore.errors import InvalidRequestError
 from arraystore.format.base import Layout, StoreWriter
-from arraystore.format.spec import Status, StoreSpec
-from arraystore.ingestion.content import Content
+from arraystore.format.items import holds_samples, worst_status
+from arraystore.format.layout import DEFAULT_SHARD_NBYTES
+from arraystore.format.spec import FieldSpec, Status, StoreSpec
+from arraystore.ingestion.content import Content, FieldContent, ItemsContent
 from arraystore.ingestion.fields import Packing, Written, write_content
+from arraystore.ingestion.items import Gathering, gather_array_field
 from arraystore.ingestion.progress import Progress, format_count, format_nbytes
+from arraystore.ingestion.stored import StoredPart, gather_field
 from arraystore.ingestion.workdir import Job, State, begin_packing, remove_workdir, work_on
 
 
@@ -131,6 +136,39 @@ def job_of(stores: Sequence[Layout], options: Mapping[str, Any]) -> Job:
     return Job(tuple(each.path.name for each in stores), int.from_bytes(digest, "little"), None, options)
 
 
+def gather_fields(
+    specs: Sequence[FieldSpec], parts: Sequence[StoredPart], n: int, gathering: Gathering
+) -> list[FieldContent | ItemsContent]:
+    """Gather all fields of some stores, the main one first.
+
+    Parameters
+    ----------
+    specs : sequence of FieldSpec
+        The fields.
+    parts : sequence of StoredPart
+        The stores.
+    n : int
+        Number of records of the result.
+    gathering : Gathering
+        How.
+
+    Returns
+    -------
+    list of FieldContent or ItemsContent
+
+    Raises
+    ------
+    DuplicateKeyError, DamagedStoreError
+        As `gather_field` and `gather_array_field`.
+    """
+    return [
+        gather_array_field(each, parts, n, gathering, is_main=each is specs[0])
+        if each.kind == "array"
+        else gather_field(each, parts, n, gathering.key_of, threads=gathering.threads, shown=gathering.shown)
+        for each in specs
+    ]
+
+
 def write_store(
     writer: StoreWriter,
     job: Job,
@@ -147,7 +185,7 @@ def write_store(
     writer : StoreWriter
         What makes it.
     job : Job
-        What is to be done; its option `shard_nbytes` is the wanted size of a shard.
+        What is to be done; its option `shard_nbytes` is the wanted size of a shard, None for the usual one.
     make : callable
         Gives what it is to hold, and its description but for what only writing finds out.
     overwrite : bool
@@ -167,7 +205,9 @@ def write_store(
         if state != "complete":
             content, spec = make()
             begin_packing(writer)
-            packing = Packing(writer, job.fingerprint, threads, job.options["shard_nbytes"])
+            shard_nbytes = job.options["shard_nbytes"]
+            wanted = DEFAULT_SHARD_NBYTES if shard_nbytes is None else shard_nbytes
+            packing = Packing(writer, job.fingerprint, threads, wanted)
             written = write_content(packing, content, shown)
             whole = replace(
                 spec,
@@ -200,11 +240,32 @@ def count_records(content: Content, written: Written) -> dict[str, Any]:
     dict of str to object
         Of plain JSON types.
     """
-    numbers = written.numbers[content.fields[0].spec.name]
     counts: dict[str, Any] = {"split": dict(written.splits)}
+    numbers = written.numbers[content.fields[0].spec.name]
+    if isinstance(content.fields[0], ItemsContent):
+        return counts | _count_items(content, written)
     if "status" in numbers:
         by_status = np.bincount(numbers["status"], minlength=len(Status))
-        counts["status"] = {each.label: int(by_status[each]) for each in Status if by_status[each]}
+        counts["status"] = _by_label(by_status)
         counts["images"] = int(content.n - by_status[Status.MISSING])
         counts["image_nbytes"] = int(numbers["nbytes"].sum(dtype=np.uint64))
     return counts
+
+
+def _count_items(content: Content, written: Written) -> dict[str, Any]:
+    """Count items, and records by the first of their items that is not sound."""
+    fields = [each for each in content.fields if isinstance(each, ItemsContent)]
+    status = [written.numbers[each.spec.name]["status"] for each in fields]
+    worst = worst_status([(each.row, of_item) for each, of_item in zip(fields, status, strict=True)])
+    return {
+        "status": _by_label(np.bincount(worst, minlength=len(Status))),
+        "images": sum(each.count for each in fields),
+        "image_nbytes": sum(
+            each.spec.item_nbytes * int(holds_samples(of_item).sum())
+            for each, of_item in zip(fields, status, strict=True)
+        ),
+    }
+
+
+def _by_label(counts: npt.NDArray[np.int64]) -> dict[str, int]:
+    return {each.label: int(counts[each]) for each in Status if counts[each]}

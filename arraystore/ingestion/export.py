@@ -13,16 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from arraystore.errors import InvalidRequestError
-from arraystore.format.base import Layout
+from arraystore.format.base import Layout, StoreWriter
 from arraystore.format.columns import WritableColumn
 from arraystore.format.containers import names_store, open_layout, open_writer
-from arraystore.format.layout import DEFAULT_SHARD_NBYTES
 from arraystore.format.spec import StoreSpec
 from arraystore.ingestion.content import Content, LazyColumns
-from arraystore.ingestion.copying import CopyReport, check_distinct, job_of, write_store
+from arraystore.ingestion.copying import CopyReport, check_distinct, gather_fields, job_of, write_store
 from arraystore.ingestion.files import export_files
+from arraystore.ingestion.items import Gathering
 from arraystore.ingestion.progress import Progress, make_progress
-from arraystore.ingestion.stored import StoredPart, gather_field
+from arraystore.ingestion.stored import StoredPart
 from arraystore.ingestion.union import column_of
 from arraystore.threads import thread_count
 
@@ -51,7 +51,7 @@ def export(
     workers: int | None = None,
     progress: bool | None = None,
     overwrite: bool = False,
-    shard_nbytes: int = DEFAULT_SHARD_NBYTES,
+    shard_nbytes: int | None = None,
 ) -> CopyReport:
     """Copy a store into another one, or into the files of its publisher's layout.
 
@@ -74,8 +74,9 @@ def export(
         Whether progress is written to standard error. By default it is if that is a terminal.
     overwrite : bool, default False
         Whether something that stands there is replaced.
-    shard_nbytes : int, default 256 MiB
-        Size of the files that hold the images of a store in Zarr.
+    shard_nbytes : int, optional
+        Size of the files that hold the images of a store in Zarr, 256 MiB by default. The arrays of a field, such as
+        patches, are one file by default, unless they are compressed. Compressed ones stay so in Zarr.
 
     Returns
     -------
@@ -87,7 +88,9 @@ def export(
         If a record is not as it was written; its name is in the message. `arraystore verify` lists all of them.
     InvalidRequestError
         If the target is the store itself, something stands there, or a key cannot be the name of a file.
-    FormatError, SourceError, OSError
+    SourceError
+        As for `arraystore.ingest`; also if files are to be made of a store that holds no JPEGs.
+    FormatError, OSError
         As for `arraystore.ingest`.
 
     Examples
@@ -118,7 +121,7 @@ def export(
     state = write_store(
         writer,
         job,
-        lambda: (_content(part, threads=threads, shown=shown), part.spec),
+        lambda: (_content(part, writer, threads=threads, shown=shown, shard_nbytes=shard_nbytes), part.spec),
         overwrite=overwrite,
         threads=threads,
         shown=shown,
@@ -166,11 +169,14 @@ def _digest(rows: npt.NDArray[np.int64]) -> str:
     return f"{len(rows)}-{_core.crc32c(np.ascontiguousarray(rows).tobytes()):08x}"
 
 
-def _content(part: StoredPart, *, threads: int, shown: Progress) -> Content:
-    keys, n = part.keys, len(part.rows)
-    fields = [
-        gather_field(each, [part], n, keys.__getitem__, threads=threads, shown=shown) for each in part.spec.fields
-    ]
+def _content(
+    part: StoredPart, writer: StoreWriter, *, threads: int, shown: Progress, shard_nbytes: int | None
+) -> Content:
+    keys = part.keys
+    gathering = Gathering(
+        keys.__getitem__, writer.work_directory, writer.has_codecs, threads, shown, shard_nbytes=shard_nbytes
+    )
+    fields = gather_fields(part.spec.fields, [part], len(keys), gathering)
     return Content(part.spec.key, keys, fields, lambda: _columns_of(part))
 
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from arraystore.errors import InvalidRequestError
+from arraystore.errors import InvalidRequestError, SourceError
 from arraystore.format.arrays import RAGGED_DTYPES, field_dtypes
 from arraystore.format.base import KEY, DataForm, Frame, StoreWriter
 from arraystore.format.columns import CategoricalColumn, WritableColumn
+from arraystore.format.items import holds_samples
 from arraystore.format.layout import Placement, place_behind, place_records, whole_items
 from arraystore.format.spec import FieldSpec, Status
 from arraystore.ingestion.content import Content, FieldContent, ItemsContent
@@ -65,8 +66,9 @@ class Written:
         Sizes, checksums and status of the records of each field, by its name, in the order of its content.
     splits : mapping of str to int
         Records of each split; empty if there are none.
-    numbers : mapping of str to mapping of str to ndarray, shape (n,)
-        `nbytes` of all records of each field by its name, and `status` if it has one.
+    numbers : mapping of str to mapping of str to ndarray
+        `nbytes` of all records of each field by its name, and `status` if it has one; of a field of arrays, `status` of
+        all items.
     """
 
     results: Mapping[str, PackResult]
@@ -112,7 +114,7 @@ def write_content(packing: Packing, content: Content, shown: Progress) -> Writte
             results[name] = _pack(packing, each, placement, advance)
         if isinstance(each, ItemsContent):
             writer.seal(name, threads=packing.threads)
-            _write_item_index(writer, each, results[name])
+            numbers[name] = _write_item_index(writer, each, results[name])
         else:
             numbers[name] = _write_field_index(writer, each, placement, results[name], content.n)
     hashes, rows, _ = _core.index_keys(content.keys)
@@ -217,10 +219,18 @@ def _write_field_index(
     return {name: arrays[name] for name in ("nbytes", "status") if name in arrays}
 
 
-def _write_item_index(writer: StoreWriter, content: ItemsContent, result: PackResult) -> None:
-    """Write the arrays of a field of arrays beside `data`."""
-    crc32c, status = column(result.crc32c, np.uint32), column(result.status, np.uint8)
+def _write_item_index(writer: StoreWriter, content: ItemsContent, result: PackResult) -> dict[str, npt.NDArray[Any]]:
+    """Write the arrays of a field of arrays beside `data`; return those that are counted."""
+    status = column(result.status, np.uint8)
+    if content.status is not None:
+        for index in np.flatnonzero(status == Status.UNREADABLE).tolist():
+            # What a store holds is never given up.
+            raise SourceError(f"{content.extents.name(index)}: {dict(result.details).get(index, 'unreadable')}")
+        status = content.status
+    # Zeros in place of samples have no checksum.
+    crc32c = np.where(holds_samples(status), column(result.crc32c, np.uint32), np.uint32(0))
     writer.write_index(content.spec.name, {"row": content.row, "crc32c": crc32c, "status": status})
+    return {"status": status}
 
 
 def strings_content(spec: FieldSpec, texts: Strings, record: npt.NDArray[np.int64], *, spill: Path) -> FieldContent:

@@ -73,7 +73,12 @@ def export_files(
     """
     image = next((each for each in part.spec.fields if each.kind == "jpeg"), None)
     if image is None:
-        raise SourceError(f"{part.path} holds no JPEGs: only a store can be made of it", "no-images")
+        fields = ", ".join(f"{each.name} ({each.kind})" for each in part.spec.fields)
+        raise SourceError(
+            f"{part.path} holds no JPEGs but {fields}: only a store can be made of it, so choose a name that ends in "
+            ".zarr or .h5; arrays are read with store.arrays, and any program writes them as files",
+            "no-images",
+        )
     columns = {name: column_of(part, name) for name in part.layout.column_names}
     layout = file_layout(
         part.spec.dataset,

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from arraystore.errors import FormatError, InvalidRequestError
-from arraystore.format.base import Layout
+from arraystore.format.base import Layout, StoreWriter
 from arraystore.format.columns import WritableColumn
 from arraystore.format.containers import open_layout, open_writer
-from arraystore.format.layout import DEFAULT_SHARD_NBYTES
 from arraystore.format.spec import FieldSpec, StoreSpec
 from arraystore.ingestion.content import Content, LazyColumns
-from arraystore.ingestion.copying import CopyReport, check_distinct, job_of, write_store
+from arraystore.ingestion.copying import CopyReport, check_distinct, gather_fields, job_of, write_store
 from arraystore.ingestion.export import report_of
+from arraystore.ingestion.items import Gathering
 from arraystore.ingestion.progress import Progress, make_progress
-from arraystore.ingestion.stored import StoredPart, gather_field
+from arraystore.ingestion.stored import StoredPart
 from arraystore.ingestion.union import ColumnPart, unite_columns
 from arraystore.sources.archive import column, concatenate
 from arraystore.sources.registry import ANY_FOLDER
@@ -40,13 +40,14 @@ def merge(
     workers: int | None = None,
     progress: bool | None = None,
     overwrite: bool = False,
-    shard_nbytes: int = DEFAULT_SHARD_NBYTES,
+    shard_nbytes: int | None = None,
 ) -> CopyReport:
     """Make one store of several: all records of the first, then those that only the second has, and so on.
 
     A record that several stores have must have the same bytes in all of them, and the same values in its columns; what
-    one store lacks, an image, a text or a value, is taken from another. Columns are joined by name. The store is
-    finished, and taken up again after an interruption, as `arraystore.ingest` does it.
+    one store lacks, an image, a text or a value, is taken from another. Columns are joined by name. Patches that
+    records share stay shared, also those that two stores have; they are compressed as in the first store that has the
+    field. The store is finished, and taken up again after an interruption, as `arraystore.ingest` does it.
 
     Parameters
     ----------
@@ -60,8 +61,8 @@ def merge(
         Whether progress is written to standard error. By default it is if that is a terminal.
     overwrite : bool, default False
         Whether a store that stands there already is replaced.
-    shard_nbytes : int, default 256 MiB
-        Size of the files that hold the images of a store in Zarr.
+    shard_nbytes : int, optional
+        Size of the files that hold the images of a store in Zarr; see `arraystore.export`.
 
     Returns
     -------
@@ -76,7 +77,7 @@ def merge(
         If the stores are not of one package, their keys have different names, or a column has values of different
         types.
     FormatError
-        If a field is of different kinds.
+        If a field is of different kinds, or its arrays have different types or shapes.
     DamagedStoreError
         If a record is not as it was written.
     SourceError, OSError
@@ -105,7 +106,7 @@ def merge(
     state = write_store(
         writer,
         job,
-        lambda: (_content(parts, threads=threads, shown=shown), _spec(layouts)),
+        lambda: (_content(parts, writer, threads=threads, shown=shown, shard_nbytes=shard_nbytes), _spec(layouts)),
         overwrite=overwrite,
         threads=threads,
         shown=shown,
@@ -133,13 +134,19 @@ def _check_compatible(layouts: Sequence[Layout]) -> None:
                 )
         for each in spec.fields:
             known, where = kinds.setdefault(each.name, (each, layout))
-            if known != each:
+            if replace(known, codec=None) != replace(each, codec=None):
                 raise FormatError(
-                    f"field {each.name} is of kind {known.kind} in {where.path} and of kind {each.kind} in "
-                    f"{layout.path}: they cannot be merged"
+                    f"field {each.name} is of {_form(known)} in {where.path} and of {_form(each)} in {layout.path}: "
+                    "they cannot be merged"
                 )
     if any(layout.path == other.path for index, layout in enumerate(layouts) for other in layouts[:index]):
         raise InvalidRequestError("a store is named twice: name each once", "named-twice")
+
+
+def _form(of: FieldSpec) -> str:
+    if of.kind != "array":
+        return f"kind {of.kind}"
+    return f"{of.dtype} arrays of {'x'.join(map(str, of.shape))}"
 
 
 def _spec(layouts: Sequence[Layout]) -> StoreSpec:
@@ -148,11 +155,9 @@ def _spec(layouts: Sequence[Layout]) -> StoreSpec:
     for layout in layouts:
         for name, parts in layout.spec.splits.items():
             splits[name] = list(dict.fromkeys([*splits.get(name, []), *parts]))
-    fields = {each.name: each for layout in layouts for each in layout.spec.fields}
     packages = list(dict.fromkeys(layout.spec.package for layout in layouts))
     return replace(
         first,
-        fields=tuple(fields.values()),
         package=packages[0] if len(packages) == 1 else f"{packages[0]} and {len(packages) - 1} more",
         splits=splits,
         source={"stores": [{"name": layout.path.name, **layout.spec.source} for layout in layouts]},
@@ -173,14 +178,18 @@ def _summed(values: Sequence[object]) -> object:
     return sum(value for value in values if isinstance(value, int))
 
 
-def _content(parts: Sequence[StoredPart], *, threads: int, shown: Progress) -> Content:
+def _content(
+    parts: Sequence[StoredPart], writer: StoreWriter, *, threads: int, shown: Progress, shard_nbytes: int | None
+) -> Content:
     keys = _number_records(parts)
-    n = len(keys)
-    fields = {each.name: each for part in parts for each in part.spec.fields}
+    fields: dict[str, FieldSpec] = {}
+    for each in (each for part in parts for each in part.spec.fields):
+        fields.setdefault(each.name, each)
+    gathering = Gathering(
+        keys.__getitem__, writer.work_directory, writer.has_codecs, threads, shown, shard_nbytes=shard_nbytes
+    )
     # All is compared here, before a byte is written.
-    contents = [
-        gather_field(each, parts, n, keys.__getitem__, threads=threads, shown=shown) for each in fields.values()
-    ]
+    contents = gather_fields(list(fields.values()), parts, len(keys), gathering)
     return Content(parts[0].spec.key, keys, contents, lambda: _columns(parts, keys))
 
 

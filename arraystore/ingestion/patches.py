@@ -13,7 +13,6 @@ import numpy as np
 from arraystore.errors import InvalidRequestError, SourceError
 from arraystore.format.arrays import NO_ITEM
 from arraystore.format.columns import NullableColumn, TextsColumn, WritableColumn, categorical
-from arraystore.format.items import worst_status
 from arraystore.format.spec import Codec, FieldSpec, Status
 from arraystore.ingestion.content import Content, ItemsContent
 from arraystore.ingestion.troubles import Line, Troubles
@@ -85,32 +84,22 @@ class PatchPackage:
             "stem": TextsColumn(patches.stems),
         }
 
-    def counts(self, results: Mapping[str, PackResult], troubles: Sequence[Troubles]) -> dict[str, Any]:
-        """Return what a store says of its records.
+    def counts(self, troubles: Sequence[Troubles]) -> dict[str, Any]:
+        """Return what a store says of its source.
 
         Parameters
         ----------
-        results : mapping of str to PackResult
-            What packing found out of the patches of each field.
         troubles : sequence of Troubles
             What went wrong.
 
         Returns
         -------
         dict of str to object
-            Of plain JSON types. The status of a record is that of its first patch that is not sound.
+            Of plain JSON types.
         """
-        fields = [each for each in self.patches.fields if len(each.indices)]
-        items = {each.name: column(results[each.name].status, np.uint8) for each in fields}
-        status = worst_status([(each.row, items[each.name]) for each in fields])
-        by_status = np.bincount(status, minlength=len(Status))
-        nbytes = sum(int(column(results[each.name].nbytes, np.uint32).sum(dtype=np.uint64)) for each in fields)
         return {
-            "images": sum(len(each.indices) for each in fields),
-            "image_nbytes": nbytes,
             "rows_left_out": 0,
             "images_left_out": sum(len(group.indices) for group in self.patches.skipped if not group.is_listed),
-            "status": {each.label: int(by_status[each]) for each in Status if by_status[each]},
             "troubles": {each.kind: each.count for each in troubles},
         }
 

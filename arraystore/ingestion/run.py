@@ -17,6 +17,7 @@ from arraystore.format.containers import open_layout, open_writer
 from arraystore.format.layout import DEFAULT_SHARD_NBYTES
 from arraystore.format.spec import Codec, FieldSpec, StoreSpec
 from arraystore.ingestion.content import Content, FieldContent
+from arraystore.ingestion.copying import count_records
 from arraystore.ingestion.fields import Packing, write_content
 from arraystore.ingestion.package import JoinedPackage, Package, as_paths, find_source
 from arraystore.ingestion.patches import PatchPackage
@@ -169,7 +170,7 @@ def _write_patches(found: PatchPackage, job: Job, packing: Packing, shown: Progr
     found.patches.members.check_unchanged()
     troubles = found.troubles(written.results)
     write_troubles(troubles_path(packing.writer.path), troubles)
-    counts = found.counts(written.results, troubles) | {"split": dict(written.splits)}
+    counts = found.counts(troubles) | count_records(content, written)
     _commit(packing.writer, job, content, found.publisher, counts)
 
 

@@ -12,21 +12,21 @@ import numpy as np
 import numpy.typing as npt
 
 from arraystore import _core
-from arraystore.errors import DuplicateKeyError, FormatError, InvalidRequestError
+from arraystore.errors import DuplicateKeyError, InvalidRequestError
 from arraystore.format.arrays import KEY_DTYPES, field_dtypes
 from arraystore.format.base import KEY, Layout
+from arraystore.format.items import open_items
 from arraystore.format.spec import FieldSpec, Status
 from arraystore.ingestion.content import FieldContent
 from arraystore.ingestion.progress import Progress
 from arraystore.sources.archive import column
 
 if TYPE_CHECKING:
-    from arraystore._core import Extents, Field, Strings
+    from arraystore._core import ArrayField, Extents, Field, Strings
 
 Indices = npt.NDArray[np.int64]
 
-_COPIED = ("jpeg", "text")
-_WORDS = {"jpeg": "images", "text": "texts"}
+_WORDS = {"jpeg": "images", "text": "texts", "array": "arrays"}
 
 
 class StoredPart:
@@ -41,8 +41,6 @@ class StoredPart:
 
     Raises
     ------
-    FormatError
-        If it has a field of a kind that cannot be copied.
     InvalidRequestError
         If a row is named twice: keys are unique.
     """
@@ -50,12 +48,6 @@ class StoredPart:
     def __init__(self, layout: Layout, rows: Indices | None = None) -> None:
         self.layout = layout
         self.spec = layout.spec
-        for each in self.spec.fields:
-            if each.kind not in _COPIED:
-                raise FormatError(
-                    f"{layout.path}: field {each.name} of kind {each.kind} cannot be copied yet: ingest its source "
-                    "again into the container that you want"
-                )
         self.rows: Indices = np.arange(self.spec.n) if rows is None else rows
         self.is_whole = rows is None
         # The record of the result that each row becomes, -1 for none; `merge` and `append` change it.
@@ -64,8 +56,8 @@ class StoredPart:
         if rows is not None and int((self.record >= 0).sum()) < len(rows):
             repeated = int(np.flatnonzero(np.bincount(rows, minlength=self.spec.n) > 1)[0])
             raise InvalidRequestError(
-                f"{layout.path}: record {repeated} ({self._keys.get(repeated)}) is selected twice: keys are unique in "
-                "a store, select each record once"
+                f"{layout.path}: record {repeated} ({self.all_keys.get(repeated)}) is selected twice: keys are unique "
+                "in a store, select each record once"
             )
 
     @property
@@ -74,22 +66,27 @@ class StoredPart:
         return self.layout.path
 
     @cached_property
-    def _keys(self) -> _core.Keys:
+    def all_keys(self) -> _core.Keys:
+        """Keys of the store."""
         return _core.Keys(self.spec.n, **{array: self.layout.pieces(f"{KEY}/{array}") for array in KEY_DTYPES})
 
     @cached_property
     def keys(self) -> Strings:
         """Keys of the rows, in their order."""
-        return self._keys.take(np.ascontiguousarray(self.rows, np.int64))
+        return self.all_keys.take(np.ascontiguousarray(self.rows, np.int64))
 
     def has_field(self, name: str) -> bool:
         """Tell whether it has a field of this name."""
         return any(each.name == name for each in self.spec.fields)
 
     def field(self, name: str) -> Field:
-        """Return a field, which it has."""
+        """Return a field of images or of texts, which it has."""
         pieces = {array: self.layout.pieces(f"{name}/{array}") for array in field_dtypes(self.spec.field(name).kind)}
-        return _core.Field(name, self.spec.n, keys=self._keys, **pieces)
+        return _core.Field(name, self.spec.n, keys=self.all_keys, **pieces)
+
+    def array_field(self, name: str) -> ArrayField:
+        """Return a field of arrays, which it has."""
+        return open_items(self.layout, self.spec.field(name), self.all_keys)
 
     def name_of(self, row: int) -> str:
         """Return what to call a row in a message."""
@@ -230,9 +227,17 @@ def _compare(
             different = column(found, np.uint64).astype(np.int64)
         if len(different):
             at = int(different[0])
-            key = key_of(int(parts[number].record[mine[at]]))
-            raise DuplicateKeyError(
-                f"two different {_WORDS[spec.kind]} ({spec.name}) have the key {key!r}: "
-                f"{parts[other].name_of(int(theirs[at]))} and {parts[number].name_of(int(mine[at]))}; "
-                "leave one of the two out, by an export of the other records"
+            raise conflict(
+                spec,
+                key_of(int(parts[number].record[mine[at]])),
+                parts[other].name_of(int(theirs[at])),
+                parts[number].name_of(int(mine[at])),
             )
+
+
+def conflict(spec: FieldSpec, key: str, one: str, other: str) -> DuplicateKeyError:
+    """Return the error of two parts that have different bytes for one record."""
+    return DuplicateKeyError(
+        f"two different {_WORDS[spec.kind]} ({spec.name}) have the key {key!r}: {one} and {other}; leave one of the "
+        "two out, by an export of the other records"
+    )

@@ -13,8 +13,7 @@ from arraystore import _core
 from arraystore.errors import DamagedStoreError, InvalidRequestError
 from arraystore.format.arrays import NO_ITEM
 from arraystore.format.base import Layout
-from arraystore.format.codecs import unblosc
-from arraystore.format.items import open_items
+from arraystore.format.items import gather_items, open_items
 from arraystore.reader.indexing import Rows
 
 __all__ = ["ArrayField"]
@@ -98,22 +97,7 @@ class ArrayField:
             Threads to use.
         """
         flat = out.reshape(-1).view(np.uint8)
-        if self.stored.codec != "blosc":
-            self.core.gather(rows, flat, verify=verify, threads=threads)
-            return
-        item_nbytes = self.spec.item_nbytes
-        for number, compressed in enumerate(self.core.stored(rows)):
-            try:
-                unblosc(compressed, flat[number * item_nbytes : (number + 1) * item_nbytes])
-            except DamagedStoreError as error:
-                row = int(rows[number])
-                raise DamagedStoreError(
-                    f"record {row} ({self._keys.get(row)}), {self.spec.name}: {error}; the file is damaged: run "
-                    "`arraystore verify`",
-                    error.code,
-                ) from error
-        if verify:
-            self.core.compare(rows, flat)
+        gather_items(self.spec, self.core, self._keys, rows, flat, verify=verify, threads=threads)
 
     def maps(self) -> list[npt.NDArray[Any]]:
         """Map the items, one read-only array for each shard.

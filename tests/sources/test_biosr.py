@@ -9,7 +9,7 @@ import tensorstore
 import zarr
 
 import arraystore
-from arraystore.errors import FormatError, InvalidRequestError, MissingImageError
+from arraystore.errors import InvalidRequestError, MissingImageError
 from arraystore.testing.biosr import make_biosr, tiff_bytes
 
 tifffile = pytest.importorskip("tifffile")
@@ -169,10 +169,3 @@ def test_an_interrupted_ingest_is_finished_by_the_same_call(package, tmp_path, m
         if file.is_file():
             assert file.read_bytes() == (tmp_path / "b.zarr" / file.relative_to(tmp_path / "whole.zarr")).read_bytes()
     shutil.rmtree(tmp_path / "b.zarr")
-
-
-def test_copying_a_store_of_patches_is_refused_with_the_way_out(package, tmp_path):
-    arraystore.ingest(package.root, tmp_path / "b.zarr", progress=False)
-    with pytest.raises(FormatError, match="field wf of kind array cannot be copied yet: ingest its source again"):
-        arraystore.export(tmp_path / "b.zarr", tmp_path / "b.h5")
-    assert not (tmp_path / "b.h5").exists()

@@ -8,8 +8,10 @@ mod compressed;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::batch::{self, Context};
+use crate::batch;
+use crate::crop::Size;
 use crate::error::{Error, Result};
+use crate::extent::{Encoding, Extent, Scratch, SourceRef};
 use crate::field::ReadOptions;
 use crate::key_table::KeyTable;
 use crate::pieces::{Column, Pieces};
@@ -84,7 +86,15 @@ impl ArrayField {
         self.len == 0
     }
 
-    fn record_name(&self, row: u64) -> String {
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What to call a record in a message.
+    #[must_use]
+    pub fn record_name(&self, row: u64) -> String {
         let key = self.parts.keys.as_ref().and_then(|keys| keys.get(row).ok());
         key.map_or_else(|| row.to_string(), |key| format!("{row} ({key})"))
     }
@@ -140,7 +150,7 @@ impl ArrayField {
         batch::map(tasks.into_iter(), options.threads, |context, (rows, out)| {
             for (&row, out) in rows.iter().zip(out.chunks_exact_mut(nbytes)) {
                 let item = self.item(row)?;
-                self.read(item, out, context)
+                self.read(item, out, &mut context.scratch)
                     .and_then(|()| {
                         if options.verify {
                             self.compare(item, out)
@@ -191,6 +201,45 @@ impl ArrayField {
         }
     }
 
+    /// Where an item lies; `row` is a record that has it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ArrayField::gather`].
+    pub fn extent(&self, item: u64, row: u64) -> Result<Extent<'_>> {
+        let nbytes = self.parts.item_nbytes as u64;
+        let (source, offset, stored_nbytes, encoding) = match &self.parts.items {
+            Items::Plain(pieces) => {
+                let (source, offset) = pieces.locate(item.saturating_mul(nbytes), nbytes)?;
+                (SourceRef::Shared(source), offset, nbytes, Encoding::Plain)
+            }
+            Items::Zstd(shards) | Items::Foreign(shards) => {
+                let (file, offset, stored) = shards.locate(item).map_err(|problem| self.of_record(row, problem))?;
+                (SourceRef::Shared(file), offset, stored, Encoding::Compressed)
+            }
+        };
+        Ok(Extent {
+            source,
+            offset,
+            stored_nbytes,
+            nbytes,
+            encoding,
+            size: Size::default(),
+        })
+    }
+
+    /// Copies or decompresses an item into `out`, which has its length, and compares it with what is known of it; `row` is a
+    /// record that has it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ArrayField::gather`].
+    pub fn copy(&self, item: u64, row: u64, out: &mut [u8], scratch: &mut Scratch) -> Result<()> {
+        self.read(item, out, scratch)
+            .and_then(|()| self.check_item(item, out))
+            .map_err(|problem| self.of_record(row, problem))
+    }
+
     /// Compares items that a caller has decompressed, one after another in `items`, with their checksums.
     ///
     /// # Errors
@@ -220,7 +269,7 @@ impl ArrayField {
             Ok((start..end)
                 .filter_map(|item| {
                     let outcome = self
-                        .read(item, &mut bytes, context)
+                        .read(item, &mut bytes, &mut context.scratch)
                         .and_then(|()| self.check_item(item, &bytes));
                     let problem = outcome.err()?;
                     Some((item, self.error(format!("of item {item}"), problem)))
@@ -252,14 +301,14 @@ impl ArrayField {
         Ok(())
     }
 
-    fn read(&self, item: u64, out: &mut [u8], context: &mut Context) -> Result<(), Problem> {
+    fn read(&self, item: u64, out: &mut [u8], scratch: &mut Scratch) -> Result<(), Problem> {
         match &self.parts.items {
             Items::Plain(pieces) => {
                 let offset = item.saturating_mul(out.len() as u64);
                 out.copy_from_slice(pieces.lend(offset, out.len())?);
                 Ok(())
             }
-            Items::Zstd(shards) => compressed::unzstd(shards.lend(item)?, out, context),
+            Items::Zstd(shards) => compressed::unzstd(shards.lend(item)?, out, scratch),
             Items::Foreign(_) => Err(Problem::Error(Error::InvalidRequest(format!(
                 "{} is compressed in a way that is not read here",
                 self.name

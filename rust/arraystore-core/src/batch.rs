@@ -20,8 +20,6 @@ pub struct Context {
     pub resize: Resize,
     /// For bytes that cannot be lent in place.
     pub scratch: Scratch,
-    /// Made for the first item that needs it.
-    zstd: Option<zstd::bulk::Decompressor<'static>>,
 }
 
 static IDLE: Mutex<Vec<Context>> = Mutex::new(Vec::new());
@@ -45,23 +43,7 @@ impl Context {
             decoder: Decoder::new()?,
             resize: Resize::default(),
             scratch: Scratch::default(),
-            zstd: None,
         })
-    }
-
-    /// Zstandard's decompressor.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Internal`] if there is no memory for it.
-    pub fn zstd(&mut self) -> Result<&mut zstd::bulk::Decompressor<'static>> {
-        if self.zstd.is_none() {
-            let made = zstd::bulk::Decompressor::new().map_err(|error| Error::Internal(error.to_string()))?;
-            self.zstd = Some(made);
-        }
-        self.zstd
-            .as_mut()
-            .ok_or_else(|| Error::Internal("no decompressor".to_owned()))
     }
 
     /// Gives a context back for the next call.

@@ -27,6 +27,8 @@ pub enum Encoding {
     PixelsGray = 4,
     /// In no one piece of the file, so that only the library that wrote it can read them.
     Indirect = 5,
+    /// An item of a field of arrays, compressed: its table copies it, and no extent of it stands in an index.
+    Compressed = 6,
 }
 
 impl Encoding {
@@ -52,7 +54,7 @@ impl Encoding {
 }
 
 /// Memory for bytes that cannot be lent in place, reused from record to record.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Scratch {
     bytes: Vec<u8>,
     packed: Vec<u8>,
@@ -60,9 +62,26 @@ pub struct Scratch {
     pub(crate) file: Vec<u8>,
     /// Some 40 kB, made for the first deflated member.
     inflater: Option<Decompress>,
+    /// Made for the first item that needs it.
+    zstd: Option<zstd::bulk::Decompressor<'static>>,
 }
 
 impl Scratch {
+    /// Zstandard's decompressor.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if there is no memory for it.
+    pub(crate) fn zstd(&mut self) -> Result<&mut zstd::bulk::Decompressor<'static>> {
+        if self.zstd.is_none() {
+            let made = zstd::bulk::Decompressor::new().map_err(|error| Error::Internal(error.to_string()))?;
+            self.zstd = Some(made);
+        }
+        self.zstd
+            .as_mut()
+            .ok_or_else(|| Error::Internal("no decompressor".to_owned()))
+    }
+
     /// Gives back memory that a single large record has needed.
     pub fn shrink(&mut self) {
         for memory in [&mut self.bytes, &mut self.packed, &mut self.file] {
@@ -251,6 +270,7 @@ impl<'a> Extent<'a> {
             Encoding::Indirect => {
                 Err(self.broken("it cannot be read in place: only the HDF5 library can, for an ingest".to_owned()))
             }
+            Encoding::Compressed => Err(self.broken("it is compressed: it is copied by its field".to_owned())),
         }
     }
 

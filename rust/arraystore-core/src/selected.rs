@@ -1,7 +1,8 @@
-//! Tables of extents made of others: rows of a stored field, some records of a table, several tables one after another.
+//! Tables of extents made of others: rows of a stored field, items of a field of arrays, some records of a table, several tables one after another.
 
 use std::sync::Arc;
 
+use crate::arrays::ArrayField;
 use crate::batch;
 use crate::error::{Error, Result};
 use crate::extent::{Extent, Extents, Scratch};
@@ -69,6 +70,54 @@ impl Extents for FieldRows {
             })
         });
         Some(copied)
+    }
+}
+
+/// Items of a field of arrays: to be copied, and compared with their checksums on the way.
+pub struct FieldItems {
+    field: Arc<ArrayField>,
+    items: Vec<u64>,
+    rows: Vec<u64>,
+}
+
+impl FieldItems {
+    /// The items `items` in this order, each of which is called after a record that has it, `rows`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] if there are not as many rows as items.
+    pub fn new(field: Arc<ArrayField>, items: Vec<u64>, rows: Vec<u64>) -> Result<Self> {
+        begin_call();
+        if items.len() != rows.len() {
+            return Err(Error::InvalidRequest(format!(
+                "expected as many rows as items, found {} and {}",
+                rows.len(),
+                items.len()
+            )));
+        }
+        Ok(Self { field, items, rows })
+    }
+}
+
+impl Extents for FieldItems {
+    fn len(&self) -> u64 {
+        self.items.len() as u64
+    }
+
+    fn extent(&self, index: u64) -> Result<Extent<'_>> {
+        self.field.extent(at(&self.items, index)?, at(&self.rows, index)?)
+    }
+
+    fn name(&self, index: u64) -> String {
+        at(&self.rows, index).map_or_else(
+            |_| format!("record {index}"),
+            |row| format!("record {}, {}", self.field.record_name(row), self.field.name()),
+        )
+    }
+
+    fn copy(&self, index: u64, out: &mut [u8], scratch: &mut Scratch) -> Option<Result<()>> {
+        let places = at(&self.items, index).and_then(|item| Ok((item, at(&self.rows, index)?)));
+        Some(places.and_then(|(item, row)| self.field.copy(item, row, out, scratch)))
     }
 }
 

@@ -18,7 +18,7 @@ use crate::read::{GivenPieces, Keys, column, rows_of, whole};
 
 /// One field of arrays of a store.
 #[pyclass(frozen, module = "arraystore._core")]
-pub(crate) struct ArrayField(CoreField);
+pub(crate) struct ArrayField(pub(crate) Arc<CoreField>);
 
 #[pymethods]
 impl ArrayField {
@@ -67,7 +67,7 @@ impl ArrayField {
             })
         };
         let parts = make().map_err(to_py_err)?;
-        Ok(Self(CoreField::new(name, n, parts)))
+        Ok(Self(Arc::new(CoreField::new(name, n, parts))))
     }
 
     fn __len__(&self) -> usize {
@@ -76,6 +76,10 @@ impl ArrayField {
 
     fn row(&self, py: Python<'_>) -> PyResult<Buffer> {
         whole(py, Some(&self.0.parts().row))
+    }
+
+    fn checksums(&self, py: Python<'_>) -> PyResult<Buffer> {
+        whole(py, Some(&self.0.parts().crc32c))
     }
 
     fn status(&self, py: Python<'_>) -> PyResult<Buffer> {

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use arraystore_core::container::Found;
 use arraystore_core::extent::{self, FileExtents};
 use arraystore_core::members::{self, Selection};
-use arraystore_core::selected::{self, Chained, FieldRows, Taken};
+use arraystore_core::selected::{self, Chained, FieldItems, FieldRows, Taken};
 use arraystore_core::{keys, scan};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::arguments::numbers;
+use crate::arrays::ArrayField;
 use crate::buffers::{Buffer, Item};
 use crate::errors::to_py_err;
 use crate::read::Field;
@@ -213,6 +214,14 @@ impl Extents {
     fn of_field(field: &Field, rows: &Bound<'_, PyAny>) -> PyResult<Self> {
         let rows = numbers(rows, "rows")?;
         Ok(Self(Arc::new(FieldRows::new(Arc::clone(&field.0), rows))))
+    }
+
+    /// Items of a field of arrays, in the order given, and a record that has each.
+    #[staticmethod]
+    fn of_items(field: &ArrayField, items: &Bound<'_, PyAny>, rows: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let (items, rows) = (numbers(items, "items")?, numbers(rows, "rows")?);
+        let items = FieldItems::new(Arc::clone(&field.0), items, rows).map_err(to_py_err)?;
+        Ok(Self(Arc::new(items)))
     }
 
     /// Several tables, one after another.

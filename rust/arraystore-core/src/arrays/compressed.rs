@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use super::Problem;
-use crate::batch::Context;
 use crate::error::{Error, Result};
+use crate::extent::Scratch;
 use crate::source::{ByteSource, MappedFile};
 
 /// Bytes of an entry of the index: offset and length.
@@ -54,6 +54,12 @@ impl CompressedShards {
 
     /// The compressed bytes of an item.
     pub(super) fn lend(&self, item: u64) -> Result<&[u8], Problem> {
+        let (file, offset, nbytes) = self.locate(item)?;
+        Ok(lend(file, offset, nbytes)?)
+    }
+
+    /// The file that holds an item, where in it the item begins, and how many bytes it has there.
+    pub(super) fn locate(&self, item: u64) -> Result<(&MappedFile, u64, u64), Problem> {
         let (number, within) = (item / self.shard_items, item % self.shard_items);
         let shard = usize::try_from(number)
             .ok()
@@ -70,7 +76,7 @@ impl CompressedShards {
                 shard.file.name()
             )));
         }
-        Ok(lend(&shard.file, offset, nbytes)?)
+        Ok((&shard.file, offset, nbytes))
     }
 
     fn index_at(&self, shard: &Shard) -> Result<u64, Problem> {
@@ -113,8 +119,8 @@ fn lend(file: &MappedFile, offset: u64, nbytes: u64) -> Result<&[u8]> {
 }
 
 /// Decompresses an item, which must fill `out`.
-pub(super) fn unzstd(bytes: &[u8], out: &mut [u8], context: &mut Context) -> Result<(), Problem> {
-    let decompressor = context.zstd()?;
+pub(super) fn unzstd(bytes: &[u8], out: &mut [u8], scratch: &mut Scratch) -> Result<(), Problem> {
+    let decompressor = scratch.zstd()?;
     match decompressor.decompress_to_buffer(bytes, out) {
         Ok(nbytes) if nbytes == out.len() => Ok(()),
         Ok(nbytes) => Err(Problem::Damaged(format!(

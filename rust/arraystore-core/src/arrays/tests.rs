@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::extent::Extents;
+use crate::selected::{FieldItems, read_into};
 
 const ITEM: usize = 64;
 const OPTIONS: ReadOptions = ReadOptions {
@@ -91,6 +93,42 @@ fn items_come_in_the_order_asked_however_they_are_stored() {
             field.gather(&[0], &mut out, OPTIONS).unwrap_err().code(),
             "invalid-request"
         );
+    }
+}
+
+#[test]
+fn a_copy_has_every_item_or_names_a_record_that_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["plain", "zstd"] {
+        let items = || match name {
+            "plain" => plain(folder.path()),
+            _ => zstd(folder.path(), |_| ()),
+        };
+        let table = |items, rows| FieldItems::new(Arc::new(field(folder.path(), items)), vec![2, 0, 1], rows);
+        let sound = table(items(), vec![4, 1, 2]).unwrap();
+        let mut out = Vec::new();
+        for (index, expected) in [(0, vec![0; ITEM]), (1, item(0)), (2, item(1))] {
+            read_into(&sound, index, &mut out, &mut Scratch::default()).unwrap();
+            assert_eq!(out, expected);
+        }
+        assert_eq!(sound.name(2), "record 2, wf");
+        assert_eq!(sound.extent(3).err().unwrap().code(), "row-out-of-range");
+        assert!(table(items(), vec![4]).is_err());
+        let damaged = items();
+        let first = match name {
+            "plain" => ITEM,
+            _ => ::zstd::bulk::compress(&item(0), 3).unwrap().len(),
+        };
+        let path = folder.path().join(name);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[first + 30] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let damaged = table(damaged, vec![4, 1, 2]).unwrap();
+        for index in [0, 1] {
+            read_into(&damaged, index, &mut out, &mut Scratch::default()).unwrap();
+        }
+        let error = read_into(&damaged, 2, &mut out, &mut Scratch::default()).unwrap_err();
+        assert!(error.to_string().contains("record 2, wf"), "{error}");
     }
 }
 
