@@ -10,7 +10,6 @@ mod avx512;
 mod kernels;
 mod normalise;
 mod portable;
-mod prefetch;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +19,7 @@ use crate::jpeg::RGB_CHANNELS;
 use kernels::Kernels;
 use normalise::Channels;
 pub use normalise::{NormaliseTable, normalise_table};
-use prefetch::prefetch;
+use arraystore_jpeg::prefetch::prefetch;
 
 /// The caller's memory for one image.
 pub enum Target<'a> {

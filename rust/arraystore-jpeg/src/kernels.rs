@@ -8,7 +8,7 @@ mod portable;
 use crate::entropy::Block;
 use crate::frame::Sampling;
 use crate::instructions::{Instructions, Set};
-use crate::pixels::Jobs;
+use crate::pixels::{Flat, Jobs};
 use crate::quantisation::Quantisation;
 
 /// Coefficients of row 0 and 4 of a block may reach this before, and twice this behind the first pass of the transform.
@@ -25,7 +25,7 @@ pub(crate) fn transform(
     quantisation: &Quantisation,
     instructions: Instructions,
 ) -> bool {
-    let is_in_range = portable::flat(jobs.flat(), plane, stride, quantisation);
+    let is_in_range = flat(jobs.flat(), plane, stride, quantisation);
     let others = match instructions.set() {
         #[cfg(target_arch = "x86_64")]
         Set::Avx512 => avx512::transform(jobs, blocks, plane, stride, quantisation),
@@ -34,15 +34,32 @@ pub(crate) fn transform(
     is_in_range && others
 }
 
+/// Blocks of one value.
+fn flat(jobs: &[Flat], plane: &mut [u8], stride: usize, quantisation: &Quantisation) -> bool {
+    let factor = i32::from(quantisation.zigzag[0]);
+    let mut most = 0;
+    for job in jobs {
+        let value = job.dc * factor;
+        most = most.max(value.abs());
+        // `value / 8 + 128`, rounded half up.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+        let sample = (((value + 4) >> 3) + 128).clamp(0, 255) as u8;
+        let at = job.at as usize;
+        let rows = plane[at..at + 7 * stride + 8].as_mut_ptr();
+        for row in 0..8 {
+            // SAFETY: the last of eight rows of eight samples ends with the slice.
+            unsafe { rows.add(row * stride).cast::<[u8; 8]>().write_unaligned([sample; 8]) }
+        }
+    }
+    most <= i32::from(MOST)
+}
+
 /// Puts `count` samples of Cb and Cr side by side.
-pub(crate) fn pair_up(cb: &[u8], cr: &[u8], pairs: &mut [u8], count: usize, _instructions: Instructions) {
-    for ((pair, &cb), &cr) in pairs[..2 * count]
-        .chunks_exact_mut(2)
-        .zip(&cb[..count])
-        .zip(&cr[..count])
-    {
-        pair[0] = cb;
-        pair[1] = cr;
+pub(crate) fn pair_up(cb: &[u8], cr: &[u8], pairs: &mut [u8], count: usize, instructions: Instructions) {
+    match instructions.set() {
+        #[cfg(target_arch = "x86_64")]
+        Set::Avx512 => avx512::pair_up(cb, cr, pairs, count),
+        _ => portable::pair_up(&cb[..count], &cr[..count], &mut pairs[..2 * count]),
     }
 }
 

@@ -15,6 +15,7 @@ mod huffman;
 pub mod instructions;
 mod kernels;
 mod pixels;
+pub mod prefetch;
 mod quantisation;
 pub mod seek;
 mod unstuff;

@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use crate::Declined;
-use crate::entropy::Coefficients;
+use crate::entropy::{Block, Coefficients};
 use crate::geometry::{Area, Geometry};
 use crate::instructions::Instructions;
 use crate::kernels;
+use crate::prefetch::prefetch;
 use crate::quantisation::QuantisationCache;
 
 /// Samples before each row of a plane, where what lies beyond the edge of the image stands.
@@ -14,6 +15,9 @@ pub(crate) const MARGIN: usize = 64;
 
 /// Samples behind each row of a plane: kernels read this far beyond it.
 pub(crate) const BEHIND: usize = 128;
+
+/// Memory of a row of pixels is asked for this many rows before it is written.
+const ROWS_AHEAD: usize = 8;
 
 /// Rows of samples of colour in an MCU.
 const CHROMA_ROWS: usize = 8;
@@ -61,28 +65,14 @@ impl Jobs {
         self.counts = [0; 3];
     }
 
-    /// Adds a block to its list, without a branch: it is written to all, and counted in one.
-    #[inline(always)]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "fewer than 2^32 blocks and samples in a row of MCUs"
-    )]
-    fn push(&mut self, block: usize, at: usize, dc: i32, last: u8) {
-        let last = usize::from(last & 0x7f) / 2;
-        let (is_flat, is_full) = (last == 0, last > SPARSE);
-        let [flat, sparse, full] = self.counts;
-        let job = Job {
-            block: block as u32,
-            at: at as u32,
-        };
-        self.flat[flat] = Flat { dc, at: at as u32 };
-        self.sparse[sparse] = job;
-        self.full[full] = job;
-        self.counts = [
-            flat + usize::from(is_flat),
-            sparse + usize::from(!is_flat && !is_full),
-            full + usize::from(is_full),
-        ];
+    /// To add blocks with.
+    fn adder(&mut self) -> Adder<'_> {
+        Adder {
+            flat: &mut self.flat,
+            sparse: &mut self.sparse,
+            full: &mut self.full,
+            counts: self.counts,
+        }
     }
 
     pub(crate) fn flat(&self) -> &[Flat] {
@@ -95,6 +85,34 @@ impl Jobs {
 
     pub(crate) fn full(&self) -> &[Job] {
         &self.full[..self.counts[2]]
+    }
+}
+
+/// Lists that grow, with their lengths in registers.
+struct Adder<'a> {
+    flat: &'a mut [Flat],
+    sparse: &'a mut [Job],
+    full: &'a mut [Job],
+    counts: [usize; 3],
+}
+
+impl Adder<'_> {
+    /// Adds a block to its list, without a branch: it is written to all, and counted in one.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "fewer than 2^32 blocks and samples in a row of MCUs")]
+    fn push(&mut self, block: usize, at: usize, dc: i32, last: u8) {
+        let last = usize::from(last & 0x7f) / 2;
+        let (is_flat, is_full) = (last == 0, last > SPARSE);
+        let [flat, sparse, full] = self.counts;
+        let (block, at) = (block as u32, at as u32);
+        self.flat[flat] = Flat { dc, at };
+        self.sparse[sparse] = Job { block, at };
+        self.full[full] = Job { block, at };
+        self.counts = [
+            flat + usize::from(is_flat),
+            sparse + usize::from(!is_flat && !is_full),
+            full + usize::from(is_full),
+        ];
     }
 }
 
@@ -274,6 +292,9 @@ impl<'a> Painter<'a> {
         });
         let luma_blocks = across * down;
         let Memory { luma, chroma, .. } = &mut *self.memory;
+        let [first_chroma, second_chroma] = chroma;
+        let mut luma_jobs = luma.adder();
+        let mut chroma_jobs = [first_chroma.adder(), second_chroma.adder()];
         for (index, column) in self.columns.clone().enumerate() {
             if restarts(column) {
                 before = [0; 3];
@@ -282,33 +303,28 @@ impl<'a> Painter<'a> {
             let mcu = &mut blocks[at..at + per_mcu];
             let notes = &notes[at..at + per_mcu];
             let place = luma_start + index * 8 * across;
+            let mut sum = |component: usize, block: &mut Block| {
+                before[component] += i32::from(block.0[0]);
+                beyond |= before[component] + 0x8000;
+                #[expect(clippy::cast_possible_truncation, reason = "what is beyond is an error")]
+                {
+                    block.0[0] = before[component] as i16;
+                }
+                before[component]
+            };
             for number in 0..luma_blocks {
-                let dc = &mut mcu[number].0[0];
-                before[0] += i32::from(*dc);
-                beyond |= before[0] + 0x8000;
-                #[expect(clippy::cast_possible_truncation, reason = "what is beyond is an error")]
-                {
-                    *dc = before[0] as i16;
-                }
-                luma.push(at + number, place + luma_at[number], before[0], notes[number].last);
+                let dc = sum(0, &mut mcu[number]);
+                luma_jobs.push(at + number, place + luma_at[number], dc, notes[number].last);
             }
-            for (number, (jobs, start)) in chroma.iter_mut().zip([cb, cr]).take(per_mcu - luma_blocks).enumerate() {
-                let number_in_mcu = luma_blocks + number;
-                let dc = &mut mcu[number_in_mcu].0[0];
-                let before = &mut before[1 + number];
-                *before += i32::from(*dc);
-                beyond |= *before + 0x8000;
-                #[expect(clippy::cast_possible_truncation, reason = "what is beyond is an error")]
-                {
-                    *dc = *before as i16;
-                }
-                jobs.push(
-                    at + number_in_mcu,
-                    start + MARGIN + index * 8,
-                    *before,
-                    notes[number_in_mcu].last,
-                );
+            for (component, number) in (luma_blocks..per_mcu).enumerate() {
+                let dc = sum(1 + component, &mut mcu[number]);
+                let place = [cb, cr][component] + MARGIN + index * 8;
+                chroma_jobs[component].push(at + number, place, dc, notes[number].last);
             }
+        }
+        let counts = [luma_jobs.counts, chroma_jobs[0].counts, chroma_jobs[1].counts];
+        for (jobs, counts) in std::iter::once(luma).chain(chroma).zip(counts) {
+            jobs.counts = counts;
         }
         self.before = before;
         // And so does what is right of it.
@@ -429,7 +445,10 @@ impl<'a> Painter<'a> {
                 odd,
                 width: self.area.width,
             };
-            kernels::row(&row, self.out, (y - self.area.top) * stride, self.instructions);
+            let start = (y - self.area.top) * stride;
+            let ahead = (start + ROWS_AHEAD * stride).min(self.out.len());
+            prefetch(&self.out[ahead..(ahead + stride).min(self.out.len())]);
+            kernels::row(&row, self.out, start, self.instructions);
             self.next_row += 1;
         }
     }

@@ -4,16 +4,15 @@
 //! two or four blocks to a vector; two vectors go side by side, since each step waits for the one before it.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, __m512i, _mm_castsi128_pd, _mm_storeh_pd, _mm_storel_epi64, _mm256_loadu_si256,
-    _mm256_setzero_si256, _mm256_storeu_si256, _mm512_abs_epi16, _mm512_add_epi16, _mm512_add_epi32,
-    _mm512_alignr_epi32, _mm512_castps_si512, _mm512_castsi256_si512, _mm512_castsi512_ps, _mm512_cmpgt_epu16_mask,
-    _mm512_dpwssd_epi32, _mm512_extracti32x4_epi32, _mm512_inserti64x4, _mm512_loadu_si512, _mm512_madd_epi16,
-    _mm512_maddubs_epi16, _mm512_mask_blend_epi16, _mm512_mask_permutexvar_epi8, _mm512_mask_storeu_epi8,
-    _mm512_maskz_permutexvar_epi8, _mm512_max_epu16, _mm512_mulhrs_epi16, _mm512_mullo_epi16, _mm512_packs_epi32,
-    _mm512_packus_epi16, _mm512_permutex2var_epi8, _mm512_permutex2var_epi16, _mm512_set1_epi16, _mm512_set1_epi32,
-    _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_i64x2, _mm512_shuffle_ps, _mm512_slli_epi32,
-    _mm512_srai_epi16, _mm512_srai_epi32, _mm512_srli_epi16, _mm512_storeu_si512, _mm512_sub_epi32,
-    _mm512_unpackhi_epi32, _mm512_unpacklo_epi32,
+    __m128i, __m512i, _mm_castsi128_pd, _mm_storeh_pd, _mm_storel_epi64, _mm256_loadu_si256, _mm256_setzero_si256,
+    _mm256_storeu_si256, _mm512_abs_epi16, _mm512_add_epi16, _mm512_add_epi32, _mm512_alignr_epi32, _mm512_castps_si512,
+    _mm512_castsi256_si512, _mm512_castsi512_ps, _mm512_cmpgt_epu16_mask, _mm512_dpwssd_epi32, _mm512_extracti32x4_epi32,
+    _mm512_inserti64x4, _mm512_loadu_si512, _mm512_madd_epi16, _mm512_maddubs_epi16, _mm512_mask_blend_epi16,
+    _mm512_mask_permutexvar_epi8, _mm512_mask_storeu_epi8, _mm512_maskz_permutexvar_epi8, _mm512_max_epu16,
+    _mm512_mulhrs_epi16, _mm512_mullo_epi16, _mm512_packs_epi32, _mm512_packus_epi16, _mm512_permutex2var_epi8,
+    _mm512_permutex2var_epi16, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8,
+    _mm512_shuffle_i64x2, _mm512_shuffle_ps, _mm512_slli_epi32, _mm512_srai_epi16, _mm512_srai_epi32, _mm512_srli_epi16,
+    _mm512_storeu_si512, _mm512_sub_epi32, _mm512_unpackhi_epi32, _mm512_unpacklo_epi32,
 };
 
 use super::{MOST, Row};
@@ -130,15 +129,39 @@ pub(super) fn transform(
 fn transform_all(jobs: &Jobs, blocks: &mut [Block], plane: &mut [u8], stride: usize, factors: &Factors) -> bool {
     let mut most = _mm512_setzero_si512();
     for jobs in jobs.sparse().chunks(8) {
-        // The last ones are done again with a few others: all are read before any is zeroed.
-        let jobs = std::array::from_fn(|number| jobs[number.min(jobs.len() - 1)]);
-        most = _mm512_max_epu16(most, sparse(jobs, blocks, plane, stride, factors));
+        most = _mm512_max_epu16(most, sparse(filled_up(jobs), blocks, plane, stride, factors));
     }
     for jobs in jobs.full().chunks(4) {
-        let jobs = std::array::from_fn(|number| jobs[number.min(jobs.len() - 1)]);
-        most = _mm512_max_epu16(most, full(jobs, blocks, plane, stride, factors));
+        most = _mm512_max_epu16(most, full(filled_up(jobs), blocks, plane, stride, factors));
     }
     _mm512_cmpgt_epu16_mask(most, _mm512_set1_epi16(MOST)) == 0
+}
+
+/// As many jobs as a kernel takes. At the end the last one is done several times at once: all are read before any is zeroed.
+#[inline(always)]
+fn filled_up<const COUNT: usize>(jobs: &[Job]) -> [Job; COUNT] {
+    if let Some(jobs) = jobs.first_chunk() {
+        return *jobs;
+    }
+    let mut filled = [jobs[jobs.len() - 1]; COUNT];
+    filled[..jobs.len()].copy_from_slice(jobs);
+    filled
+}
+
+/// One of the two vectors of each column. (Here and below, a closure would lack the instructions of its function.)
+macro_rules! one_of {
+    ($columns:ident, $which:literal) => {
+        [
+            $columns[0][$which],
+            $columns[1][$which],
+            $columns[2][$which],
+            $columns[3][$which],
+            $columns[4][$which],
+            $columns[5][$which],
+            $columns[6][$which],
+            $columns[7][$which],
+        ]
+    };
 }
 
 #[inline]
@@ -166,10 +189,7 @@ fn factors_of(first: i32, second: i32) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw")]
 fn products(pairs: Two, factors: (i32, i32)) -> Two {
     let factors = factors_of(factors.0, factors.1);
-    [
-        _mm512_madd_epi16(pairs[0], factors),
-        _mm512_madd_epi16(pairs[1], factors),
-    ]
+    [_mm512_madd_epi16(pairs[0], factors), _mm512_madd_epi16(pairs[1], factors)]
 }
 
 #[inline]
@@ -226,25 +246,13 @@ fn full_pass<const SHIFT: u32>(p04: Two, p26: Two, p71: Two, p35: Two, round: __
     // Sums of 16 bits, as libjpeg-turbo has them: 7 and 3, 1 and 5.
     let z = [_mm512_add_epi16(p71[0], p35[0]), _mm512_add_epi16(p71[1], p35[1])];
     let (z3, z4) = (products(z, (-6436, 9633)), products(z, (9633, 6437)));
-    let (e0, o3) = (
-        add_products(sum, p26, (10_703, 4433)),
-        add_products(z4, p71, (-7373, 4926)),
-    );
+    let (e0, o3) = (add_products(sum, p26, (10_703, 4433)), add_products(z4, p71, (-7373, 4926)));
     let (r0, r7) = butterfly::<SHIFT>(e0, o3);
-    let (e1, o2) = (
-        add_products(difference, p26, (4433, -10_704)),
-        add_products(z3, p35, (4177, -20_995)),
-    );
+    let (e1, o2) = (add_products(difference, p26, (4433, -10_704)), add_products(z3, p35, (4177, -20_995)));
     let (r1, r6) = butterfly::<SHIFT>(e1, o2);
-    let (e2, o1) = (
-        add_products(difference, p26, (-4433, 10_704)),
-        add_products(z4, p35, (-20_995, -4176)),
-    );
+    let (e2, o1) = (add_products(difference, p26, (-4433, 10_704)), add_products(z4, p35, (-20_995, -4176)));
     let (r2, r5) = butterfly::<SHIFT>(e2, o1);
-    let (e3, o0) = (
-        add_products(sum, p26, (-10_703, -4433)),
-        add_products(z3, p71, (-4927, -7373)),
-    );
+    let (e3, o0) = (add_products(sum, p26, (-10_703, -4433)), add_products(z3, p71, (-4927, -7373)));
     let (r3, r4) = butterfly::<SHIFT>(e3, o0);
     [r0, r1, r2, r3, r4, r5, r6, r7]
 }
@@ -259,15 +267,16 @@ fn pack(a: Two, b: Two) -> Two {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn pairs_of_columns(rows01: Two, rows23: Two) -> (Two, Two) {
-    let choose = |number: usize| {
-        let (a, b) = (_mm512_castsi512_ps(rows01[number]), _mm512_castsi512_ps(rows23[number]));
-        (
-            _mm512_castps_si512(_mm512_shuffle_ps::<0x88>(a, b)),
-            _mm512_castps_si512(_mm512_shuffle_ps::<0xdd>(a, b)),
-        )
-    };
-    let (a, b) = (choose(0), choose(1));
-    ([a.0, b.0], [a.1, b.1])
+    macro_rules! choose {
+        ($which:literal, $number:literal) => {{
+            let (a, b) = (_mm512_castsi512_ps(rows01[$number]), _mm512_castsi512_ps(rows23[$number]));
+            _mm512_castps_si512(_mm512_shuffle_ps::<$which>(a, b))
+        }};
+    }
+    (
+        [choose!(0x88, 0), choose!(0x88, 1)],
+        [choose!(0xdd, 0), choose!(0xdd, 1)],
+    )
 }
 
 /// Eight columns of four rows in each lane, as bytes: rows 0 and 1, and rows 2 and 3.
@@ -288,11 +297,10 @@ fn rows_of(columns: [__m512i; 8]) -> (__m512i, __m512i) {
         Bytes(places)
     };
     let [c0, c1, c2, c3, c4, c5, c6, c7] = columns;
-    let four = |a, b, c, d| {
-        let bytes_of = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
-        _mm512_shuffle_epi8(bytes_of, bytes(&TRANSPOSE))
-    };
-    let (left, right) = (four(c0, c1, c2, c3), four(c4, c5, c6, c7));
+    let left = _mm512_packus_epi16(_mm512_packs_epi32(c0, c1), _mm512_packs_epi32(c2, c3));
+    let right = _mm512_packus_epi16(_mm512_packs_epi32(c4, c5), _mm512_packs_epi32(c6, c7));
+    let left = _mm512_shuffle_epi8(left, bytes(&TRANSPOSE));
+    let right = _mm512_shuffle_epi8(right, bytes(&TRANSPOSE));
     (_mm512_unpacklo_epi32(left, right), _mm512_unpackhi_epi32(left, right))
 }
 
@@ -320,50 +328,68 @@ fn write_rows(plane: &mut [u8], at: usize, stride: usize, rows: [__m128i; 2]) {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
 fn sparse(jobs: [Job; 8], blocks: &mut [Block], plane: &mut [u8], stride: usize, factors: &Factors) -> __m512i {
-    let load = |number: usize| -> __m256i {
-        let block = &blocks[jobs[number].block as usize].0;
-        // SAFETY: the first 32 bytes of a block.
-        unsafe { _mm256_loadu_si256(block.as_ptr().cast()) }
-    };
-    let two = |number: usize| _mm512_inserti64x4::<1>(_mm512_castsi256_si512(load(number)), load(number + 1));
-    let (a, b) = ([two(0), two(4)], [two(2), two(6)]);
+    macro_rules! two {
+        ($number:literal) => {{
+            let first = &blocks[jobs[$number].block as usize].0;
+            let second = &blocks[jobs[$number + 1].block as usize].0;
+            // SAFETY: the first 32 bytes of two blocks.
+            let (first, second) =
+                unsafe { (_mm256_loadu_si256(first.as_ptr().cast()), _mm256_loadu_si256(second.as_ptr().cast())) };
+            _mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second)
+        }};
+    }
+    let (a, b) = ([two!(0), two!(4)], [two!(2), two!(6)]);
     for job in jobs {
         let block = &mut blocks[job.block as usize].0;
         // SAFETY: the first 32 bytes of a block; the others are zero.
         unsafe { _mm256_storeu_si256(block.as_mut_ptr().cast(), _mm256_setzero_si256()) }
     }
-    let rows = |odd: usize| -> Two {
-        let (order, factor) = (words(&SPARSE_PERMUTATION[odd]), words(&factors.sparse[odd]));
-        [0, 1].map(|group| _mm512_mullo_epi16(_mm512_permutex2var_epi16(a[group], order, b[group]), factor))
-    };
-    let (even, odd) = (rows(0), rows(1));
+    macro_rules! rows {
+        ($odd:literal) => {{
+            let (order, factor) = (words(&SPARSE_PERMUTATION[$odd]), words(&factors.sparse[$odd]));
+            [
+                _mm512_mullo_epi16(_mm512_permutex2var_epi16(a[0], order, b[0]), factor),
+                _mm512_mullo_epi16(_mm512_permutex2var_epi16(a[1], order, b[1]), factor),
+            ]
+        }};
+    }
+    let (even, odd) = (rows!(0), rows!(1));
     let most = _mm512_max_epu16(_mm512_abs_epi16(even[0]), _mm512_abs_epi16(even[1]));
     let rows = sparse_pass::<11>(even, odd, _mm512_set1_epi32(ROUND_FIRST));
     let (even_top, odd_top) = pairs_of_columns(pack(rows[0], rows[1]), pack(rows[2], rows[3]));
     let (even_low, odd_low) = pairs_of_columns(pack(rows[4], rows[5]), pack(rows[6], rows[7]));
     let round = _mm512_set1_epi32(ROUND_SECOND);
-    for group in 0..2 {
-        let even = [even_top[group], even_low[group]];
-        let odd = [odd_top[group], odd_low[group]];
-        let columns = sparse_pass::<18>(even, odd, round);
-        for half in 0..2 {
-            let (first, second) = rows_of(columns.map(|column| column[half]));
-            macro_rules! write {
-                ($number:literal) => {
-                    let at = jobs[group * 4 + $number].at as usize + half * 4 * stride;
-                    let rows = [
-                        _mm512_extracti32x4_epi32::<$number>(first),
-                        _mm512_extracti32x4_epi32::<$number>(second),
-                    ];
-                    write_rows(plane, at, stride, rows);
-                };
-            }
-            write!(0);
-            write!(1);
-            write!(2);
-            write!(3);
-        }
+    // Columns of the first four blocks, then of the last four: of each rows 0 to 3 and rows 4 to 7.
+    macro_rules! write {
+        ($group:literal) => {
+            let even = [even_top[$group], even_low[$group]];
+            let odd = [odd_top[$group], odd_low[$group]];
+            let columns = sparse_pass::<18>(even, odd, round);
+            let (top, low) = (rows_of(one_of!(columns, 0)), rows_of(one_of!(columns, 1)));
+            write!($group, top, 0);
+            write!($group, low, 4);
+        };
+        ($group:literal, $rows:ident, $first:literal) => {
+            write!($group, $rows, $first, 0);
+            write!($group, $rows, $first, 1);
+            write!($group, $rows, $first, 2);
+            write!($group, $rows, $first, 3);
+        };
+        ($group:literal, $rows:ident, $first:literal, $lane:literal) => {
+            let at = jobs[$group * 4 + $lane].at as usize + $first * stride;
+            write_rows(
+                plane,
+                at,
+                stride,
+                [
+                    _mm512_extracti32x4_epi32::<$lane>($rows.0),
+                    _mm512_extracti32x4_epi32::<$lane>($rows.1),
+                ],
+            );
+        };
     }
+    write!(0);
+    write!(1);
     most
 }
 
@@ -371,17 +397,14 @@ fn sparse(jobs: [Job; 8], blocks: &mut [Block], plane: &mut [u8], stride: usize,
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
 fn full(jobs: [Job; 4], blocks: &mut [Block], plane: &mut [u8], stride: usize, factors: &Factors) -> __m512i {
-    let load = |number: usize| -> [__m512i; 2] {
-        let block = &blocks[jobs[number].block as usize].0;
-        // SAFETY: the two halves of a block.
-        unsafe {
-            [
-                _mm512_loadu_si512(block.as_ptr().cast()),
-                _mm512_loadu_si512(block[32..].as_ptr().cast()),
-            ]
-        }
-    };
-    let loaded: [[__m512i; 2]; 4] = [load(0), load(1), load(2), load(3)];
+    macro_rules! load {
+        ($number:literal) => {{
+            let block = &blocks[jobs[$number].block as usize].0;
+            // SAFETY: the two halves of a block.
+            unsafe { [_mm512_loadu_si512(block.as_ptr().cast()), _mm512_loadu_si512(block[32..].as_ptr().cast())] }
+        }};
+    }
+    let loaded: [[__m512i; 2]; 4] = [load!(0), load!(1), load!(2), load!(3)];
     for job in jobs {
         let block = &mut blocks[job.block as usize].0;
         // SAFETY: the two halves of a block.
@@ -391,68 +414,104 @@ fn full(jobs: [Job; 4], blocks: &mut [Block], plane: &mut [u8], stride: usize, f
         }
     }
     // Of each block two pairs of rows.
-    let permuted = |which: usize| {
-        let order = words(&FULL_PERMUTATION[which]);
-        loaded.map(|[low, high]| _mm512_permutex2var_epi16(low, order, high))
-    };
-    let (even, odd) = (permuted(0), permuted(1));
-    let first_pairs = |rows: [__m512i; 4], pair: usize| -> Two {
-        let factor = words(&factors.full[pair]);
-        [
-            _mm512_mullo_epi16(_mm512_shuffle_i64x2::<0x44>(rows[0], rows[1]), factor),
-            _mm512_mullo_epi16(_mm512_shuffle_i64x2::<0x44>(rows[2], rows[3]), factor),
-        ]
-    };
-    let second_pairs = |rows: [__m512i; 4], pair: usize| -> Two {
-        let factor = words(&factors.full[pair]);
-        [
-            _mm512_mullo_epi16(_mm512_shuffle_i64x2::<0xee>(rows[0], rows[1]), factor),
-            _mm512_mullo_epi16(_mm512_shuffle_i64x2::<0xee>(rows[2], rows[3]), factor),
-        ]
-    };
-    let p04 = first_pairs(even, 0);
+    macro_rules! permuted {
+        ($which:literal, $number:literal) => {
+            _mm512_permutex2var_epi16(loaded[$number][0], words(&FULL_PERMUTATION[$which]), loaded[$number][1])
+        };
+    }
+    let even = [permuted!(0, 0), permuted!(0, 1), permuted!(0, 2), permuted!(0, 3)];
+    let odd = [permuted!(1, 0), permuted!(1, 1), permuted!(1, 2), permuted!(1, 3)];
+    // The same halves of two blocks each.
+    macro_rules! pairs {
+        ($rows:ident, $halves:literal, $pair:literal) => {{
+            let factor = words(&factors.full[$pair]);
+            [
+                _mm512_mullo_epi16(_mm512_shuffle_i64x2::<$halves>($rows[0], $rows[1]), factor),
+                _mm512_mullo_epi16(_mm512_shuffle_i64x2::<$halves>($rows[2], $rows[3]), factor),
+            ]
+        }};
+    }
+    let p04 = pairs!(even, 0x44, 0);
     let first_most = _mm512_max_epu16(_mm512_abs_epi16(p04[0]), _mm512_abs_epi16(p04[1]));
     let rows = full_pass::<11>(
         p04,
-        second_pairs(even, 1),
-        first_pairs(odd, 2),
-        second_pairs(odd, 3),
+        pairs!(even, 0xee, 1),
+        pairs!(odd, 0x44, 2),
+        pairs!(odd, 0xee, 3),
         _mm512_set1_epi32(ROUND_FIRST),
     );
     // In each lane pairs of columns of four rows: even and odd columns by turns.
     let (top, top_second) = pairs_of_columns(pack(rows[0], rows[1]), pack(rows[2], rows[3]));
     let (low, low_second) = pairs_of_columns(pack(rows[4], rows[5]), pack(rows[6], rows[7]));
-    let even_lanes =
-        |top: Two, low: Two| -> Two { [0, 1].map(|group| _mm512_shuffle_i64x2::<0x88>(top[group], low[group])) };
-    let odd_lanes =
-        |top: Two, low: Two| -> Two { [0, 1].map(|group| _mm512_shuffle_i64x2::<0xdd>(top[group], low[group])) };
-    let p04 = even_lanes(top, low);
+    macro_rules! lanes {
+        ($which:literal, $top:ident, $low:ident) => {
+            [
+                _mm512_shuffle_i64x2::<$which>($top[0], $low[0]),
+                _mm512_shuffle_i64x2::<$which>($top[1], $low[1]),
+            ]
+        };
+    }
+    let p04 = lanes!(0x88, top, low);
     let second_most = _mm512_max_epu16(_mm512_abs_epi16(p04[0]), _mm512_abs_epi16(p04[1]));
     let columns = full_pass::<18>(
         p04,
-        even_lanes(top_second, low_second),
-        odd_lanes(top, low),
-        odd_lanes(top_second, low_second),
+        lanes!(0x88, top_second, low_second),
+        lanes!(0xdd, top, low),
+        lanes!(0xdd, top_second, low_second),
         _mm512_set1_epi32(ROUND_SECOND),
     );
-    for group in 0..2 {
-        let (first, second) = rows_of(columns.map(|column| column[group]));
-        macro_rules! write {
-            ($lane:literal, $block:literal, $half:literal) => {
-                let at = jobs[group * 2 + $block].at as usize + $half * 4 * stride;
-                let rows = [
-                    _mm512_extracti32x4_epi32::<$lane>(first),
-                    _mm512_extracti32x4_epi32::<$lane>(second),
-                ];
-                write_rows(plane, at, stride, rows);
-            };
-        }
-        write!(0, 0, 0);
-        write!(1, 1, 0);
-        write!(2, 0, 1);
-        write!(3, 1, 1);
+    // In each lane rows 0 to 3 of two blocks, then their rows 4 to 7.
+    macro_rules! write {
+        ($group:literal) => {
+            let rows = rows_of(one_of!(columns, $group));
+            write!($group, rows, 0, 0, 0);
+            write!($group, rows, 1, 1, 0);
+            write!($group, rows, 2, 0, 4);
+            write!($group, rows, 3, 1, 4);
+        };
+        ($group:literal, $rows:ident, $lane:literal, $block:literal, $first:literal) => {
+            let at = jobs[$group * 2 + $block].at as usize + $first * stride;
+            write_rows(
+                plane,
+                at,
+                stride,
+                [
+                    _mm512_extracti32x4_epi32::<$lane>($rows.0),
+                    _mm512_extracti32x4_epi32::<$lane>($rows.1),
+                ],
+            );
+        };
     }
+    write!(0);
+    write!(1);
     _mm512_max_epu16(first_most, _mm512_srli_epi16::<1>(second_most))
+}
+
+/// Samples of Cb and Cr side by side; those behind `count` may be overwritten with anything.
+pub(super) fn pair_up(cb: &[u8], cr: &[u8], pairs: &mut [u8], count: usize) {
+    let padded = count.next_multiple_of(32);
+    assert!(
+        cb.len() >= padded && cr.len() >= padded && pairs.len() >= 2 * padded,
+        "a row of colour is too short"
+    );
+    // SAFETY: the processor has the instructions, and the rows have just been measured.
+    unsafe { pair_up_padded(cb.as_ptr(), cr.as_ptr(), pairs.as_mut_ptr(), padded) }
+}
+
+/// # Safety
+///
+/// There must be `count` samples, a multiple of 32, and room for as many pairs.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+unsafe fn pair_up_padded(cb: *const u8, cr: *const u8, pairs: *mut u8, count: usize) {
+    let by_turns = bytes(&SHUFFLES.by_turns);
+    for at in (0..count).step_by(32) {
+        // SAFETY: the caller promises that there are as many.
+        unsafe {
+            let cb = _mm512_castsi256_si512(_mm256_loadu_si256(cb.add(at).cast()));
+            let cr = _mm512_castsi256_si512(_mm256_loadu_si256(cr.add(at).cast()));
+            _mm512_storeu_si512(pairs.add(2 * at).cast(), _mm512_permutex2var_epi8(cb, by_turns, cr));
+        }
+    }
 }
 
 /// Pixels of a step.
@@ -532,15 +591,9 @@ static SHUFFLES: Shuffles = {
 /// Luma and colour of 4:2:0 to RGB.
 pub(super) fn row(row: &Row<'_>, out: &mut [u8], start: usize) {
     let computed = row.width + row.odd;
-    assert!(
-        row.luma.len() >= computed.next_multiple_of(STEP),
-        "the row of luma is too short"
-    );
+    assert!(row.luma.len() >= computed.next_multiple_of(STEP), "the row of luma is too short");
     let needed = row.pair + computed.next_multiple_of(STEP) + STEP;
-    assert!(
-        row.pair >= 2 && row.near.len() >= needed && row.far.len() >= needed,
-        "a row of colour is too short"
-    );
+    assert!(row.pair >= 2 && row.near.len() >= needed && row.far.len() >= needed, "a row of colour is too short");
     assert!(out.len() >= start + row.width * 3, "the row of pixels is too short");
     // SAFETY: the processor has the instructions, and the rows have just been measured.
     unsafe { row_420(row, out, start) }
@@ -574,58 +627,59 @@ unsafe fn row_420(row: &Row<'_>, out: &mut [u8], start: usize) {
     let (first, middle) = (bytes(&SHUFFLES.first), bytes(&SHUFFLES.middle));
     let (middle_green, last) = (bytes(&SHUFFLES.middle_green), bytes(&SHUFFLES.last));
     // 16 pairs: three parts of the near row and one of the far row.
-    let column = |at: usize| {
-        // SAFETY: the caller promises that there are as many bytes.
-        let (near, far) = unsafe {
-            (
-                _mm256_loadu_si256(near.add(at).cast()),
-                _mm256_loadu_si256(far.add(at).cast()),
-            )
+    macro_rules! column {
+        ($at:expr) => {{
+            // SAFETY: the caller promises that there are as many bytes.
+            let (near, far) =
+                unsafe { (_mm256_loadu_si256(near.add($at).cast()), _mm256_loadu_si256(far.add($at).cast())) };
+            let both = _mm512_permutex2var_epi8(_mm512_castsi256_si512(near), by_turns, _mm512_castsi256_si512(far));
+            _mm512_maddubs_epi16(both, three_to_one)
+        }};
+    }
+    macro_rules! mixed {
+        ($colour:ident, $luma:ident) => {
+            _mm512_add_epi16(_mm512_add_epi16($colour, $luma), _mm512_mulhrs_epi16($colour, blue_red))
         };
-        let both = _mm512_permutex2var_epi8(_mm512_castsi256_si512(near), by_turns, _mm512_castsi256_si512(far));
-        _mm512_maddubs_epi16(both, three_to_one)
-    };
+    }
     let mut before = {
         // SAFETY: `pair` is 2 or more.
-        let (near, far) = unsafe {
-            (
-                near.sub(2).cast::<[u8; 2]>().read(),
-                far.sub(2).cast::<[u8; 2]>().read(),
-            )
-        };
+        let (near, far) = unsafe { (near.sub(2).cast::<[u8; 2]>().read(), far.sub(2).cast::<[u8; 2]>().read()) };
         let [cb, cr] = [0, 1].map(|number| i32::from(near[number]) * 3 + i32::from(far[number]));
         factors_of(cb, cr)
     };
-    let mut this = column(0);
+    let mut this = column!(0);
     let mut x = 0;
     while x < width + odd {
-        let mut part = |at: usize| {
-            let behind = column(at + 32);
-            // SAFETY: the caller promises that there are as many bytes.
-            let luma = _mm512_castsi256_si512(unsafe { _mm256_loadu_si256(luma.add(at).cast()) });
-            let previous = _mm512_alignr_epi32::<15>(this, before);
-            let next = _mm512_alignr_epi32::<1>(behind, this);
-            let three = _mm512_add_epi16(_mm512_add_epi16(this, this), _mm512_add_epi16(this, round));
-            let even = _mm512_srai_epi16::<4>(_mm512_add_epi16(three, previous));
-            let odd = _mm512_srai_epi16::<4>(_mm512_add_epi16(_mm512_add_epi16(three, minus_one), next));
-            before = this;
-            this = behind;
-            let luma_even = _mm512_maskz_permutexvar_epi8(0x5555_5555_5555_5555, luma_even, luma);
-            let luma_odd = _mm512_maskz_permutexvar_epi8(0x5555_5555_5555_5555, luma_odd, luma);
-            let mixed =
-                |colour, luma| _mm512_add_epi16(_mm512_add_epi16(colour, luma), _mm512_mulhrs_epi16(colour, blue_red));
-            // Green of even pixels in the lower words, of odd ones in the upper words.
-            let green_even = _mm512_srai_epi32::<15>(_mm512_dpwssd_epi32(half, even, green));
-            let green_odd = _mm512_slli_epi32::<1>(_mm512_dpwssd_epi32(half, odd, green));
-            let green = _mm512_mask_blend_epi16(
-                0xaaaa_aaaa,
-                _mm512_add_epi16(green_even, luma_even),
-                _mm512_add_epi16(green_odd, luma_odd),
-            );
-            (_mm512_packus_epi16(mixed(even, luma_even), mixed(odd, luma_odd)), green)
-        };
-        let (pairs_low, green_low) = part(x);
-        let (pairs_high, green_high) = part(x + 32);
+        macro_rules! part {
+            ($at:expr) => {{
+                let behind = column!($at + 32);
+                // SAFETY: the caller promises that there are as many bytes.
+                let luma = _mm512_castsi256_si512(unsafe { _mm256_loadu_si256(luma.add($at).cast()) });
+                let previous = _mm512_alignr_epi32::<15>(this, before);
+                let next = _mm512_alignr_epi32::<1>(behind, this);
+                let three = _mm512_add_epi16(_mm512_add_epi16(this, this), _mm512_add_epi16(this, round));
+                let even = _mm512_srai_epi16::<4>(_mm512_add_epi16(three, previous));
+                let odd = _mm512_srai_epi16::<4>(_mm512_add_epi16(_mm512_add_epi16(three, minus_one), next));
+                before = this;
+                this = behind;
+                let luma_even = _mm512_maskz_permutexvar_epi8(0x5555_5555_5555_5555, luma_even, luma);
+                let luma_odd = _mm512_maskz_permutexvar_epi8(0x5555_5555_5555_5555, luma_odd, luma);
+                // Green of even pixels in the lower words, of odd ones in the upper words.
+                let green_even = _mm512_srai_epi32::<15>(_mm512_dpwssd_epi32(half, even, green));
+                let green_odd = _mm512_slli_epi32::<1>(_mm512_dpwssd_epi32(half, odd, green));
+                let green = _mm512_mask_blend_epi16(
+                    0xaaaa_aaaa,
+                    _mm512_add_epi16(green_even, luma_even),
+                    _mm512_add_epi16(green_odd, luma_odd),
+                );
+                (
+                    _mm512_packus_epi16(mixed!(even, luma_even), mixed!(odd, luma_odd)),
+                    green,
+                )
+            }};
+        }
+        let (pairs_low, green_low) = part!(x);
+        let (pairs_high, green_high) = part!(x + 32);
         let green = _mm512_packus_epi16(green_low, green_high);
         let vectors = [
             _mm512_permutex2var_epi8(pairs_low, first, green),
@@ -637,29 +691,32 @@ unsafe fn row_420(row: &Row<'_>, out: &mut [u8], start: usize) {
             ),
             _mm512_permutex2var_epi8(pairs_high, last, green),
         ];
-        // Of the first pixel, if it is not wanted, nothing may be written: it is the last of the row before.
-        let skip = if x == 0 { 3 * odd } else { 0 };
         let at = start + 3 * x;
-        for (number, vector) in vectors.into_iter().enumerate() {
-            let from = 64 * number + if number == 0 { skip } else { 0 };
-            // Bytes that the row still wants of this vector.
-            let wanted = (3 * (width + odd - x)).saturating_sub(64 * number).min(64);
-            if wanted == 0 {
-                break;
+        // Of the first pixel, if it is not wanted, nothing may be written: it is the last one of the row before.
+        let is_first = x == 0 && odd == 1;
+        if at >= 3 * odd && at - 3 * odd + 3 * STEP <= out.len() {
+            let to = out[at - 3 * odd..].as_mut_ptr();
+            // SAFETY: 192 bytes of `out`. What is behind the row is written later, or nobody's.
+            unsafe {
+                let kept = to.cast::<[u8; 3]>().read();
+                _mm512_storeu_si512(to.cast(), vectors[0]);
+                _mm512_storeu_si512(to.add(64).cast(), vectors[1]);
+                _mm512_storeu_si512(to.add(128).cast(), vectors[2]);
+                if is_first {
+                    to.cast::<[u8; 3]>().write(kept);
+                }
             }
-            let at = at + 64 * number;
-            if from == 64 * number && at >= 3 * odd && at - 3 * odd + 64 <= out.len() {
-                // SAFETY: 64 bytes of `out`. What is behind the row is written later, or nobody's.
-                unsafe { _mm512_storeu_si512(out.as_mut_ptr().add(at - 3 * odd).cast(), vector) }
-            } else {
-                let mask = u64::MAX >> (64 - wanted) & u64::MAX << (from - 64 * number);
-                // SAFETY: only bytes of the row are written, which `out` has.
-                unsafe {
-                    _mm512_mask_storeu_epi8(
-                        out.as_mut_ptr().wrapping_add(at).wrapping_sub(3 * odd).cast(),
-                        mask,
-                        vector,
-                    );
+        } else {
+            let nbytes = 3 * (width + odd - x);
+            for (number, vector) in vectors.into_iter().enumerate() {
+                // The bytes that the row still wants of this vector.
+                let wanted = nbytes.saturating_sub(64 * number).min(64);
+                let skipped = if is_first && number == 0 { 3 } else { 0 };
+                if wanted > 0 {
+                    let mask = u64::MAX >> (64 - wanted) & u64::MAX << skipped;
+                    let to = out.as_mut_ptr().wrapping_add(at + 64 * number).wrapping_sub(3 * odd);
+                    // SAFETY: only bytes of the row are written, which `out` has.
+                    unsafe { _mm512_mask_storeu_epi8(to.cast(), mask, vector) }
                 }
             }
         }

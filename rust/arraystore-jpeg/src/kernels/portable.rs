@@ -3,7 +3,7 @@
 use super::{MOST, Row};
 use crate::entropy::Block;
 use crate::frame::Sampling;
-use crate::pixels::{Flat, Job, Jobs};
+use crate::pixels::{Job, Jobs};
 use crate::quantisation::{Quantisation, ZIGZAG};
 
 /// Fixed-point constants of libjpeg's accurate integer transform: products of square roots of cosines, times 2^13.
@@ -19,25 +19,6 @@ const F_1_961: i32 = 16069;
 const F_2_053: i32 = 16819;
 const F_2_562: i32 = 20995;
 const F_3_072: i32 = 25172;
-
-/// Blocks of one value.
-pub(super) fn flat(jobs: &[Flat], plane: &mut [u8], stride: usize, quantisation: &Quantisation) -> bool {
-    let factor = i32::from(quantisation.zigzag[0]);
-    let mut most = 0;
-    for job in jobs {
-        let value = job.dc * factor;
-        most = most.max(value.abs());
-        // `value / 8 + 128`, rounded half up.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-        let sample = (((value + 4) >> 3) + 128).clamp(0, 255) as u8;
-        let mut at = job.at as usize;
-        for _ in 0..8 {
-            plane[at..at + 8].copy_from_slice(&[sample; 8]);
-            at += stride;
-        }
-    }
-    most <= i32::from(MOST)
-}
 
 /// All other blocks.
 pub(super) fn transform(
@@ -113,6 +94,13 @@ fn one_pass<const SHIFT: u32>(input: [i16; 8]) -> [i32; 8] {
         scale(e1 - o2),
         scale(e0 - o3),
     ]
+}
+
+/// Samples of Cb and Cr side by side.
+pub(super) fn pair_up(cb: &[u8], cr: &[u8], pairs: &mut [u8]) {
+    for ((pair, &cb), &cr) in pairs.as_chunks_mut().0.iter_mut().zip(cb).zip(cr) {
+        *pair = [cb, cr];
+    }
 }
 
 /// Luma and colour to RGB.

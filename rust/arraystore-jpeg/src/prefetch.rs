@@ -9,7 +9,8 @@ const LINE_NBYTES: usize = 64;
 
 /// Asks for the lines that hold `values`; nothing else.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn prefetch<T>(values: &[T]) {
+#[inline]
+pub fn prefetch<T>(values: &[T]) {
     use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
     let bytes = values.as_ptr().cast::<i8>();
     for at in (0..size_of_val(values)).step_by(LINE_NBYTES) {
@@ -20,4 +21,4 @@ pub(super) fn prefetch<T>(values: &[T]) {
 
 /// Nothing, where there is no stable way to ask.
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) fn prefetch<T>(_: &[T]) {}
+pub fn prefetch<T>(_: &[T]) {}
