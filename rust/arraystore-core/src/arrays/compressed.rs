@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use super::Problem;
 use crate::batch::Context;
+use crate::checksum;
 use crate::error::{Error, Result};
 use crate::source::{ByteSource, MappedFile};
 
@@ -91,7 +92,7 @@ impl CompressedShards {
         };
         let index = lend(&shard.file, index_at, index_nbytes)?;
         let checksum = lend(&shard.file, index_at + index_nbytes, CHECKSUM_NBYTES)?;
-        if crc32c::crc32c(index).to_le_bytes() != *checksum {
+        if checksum::crc32c(index).to_le_bytes() != *checksum {
             return Err(Problem::Damaged(format!(
                 "{}: the shard index at the end of the file is damaged",
                 shard.file.name()
