@@ -2,7 +2,7 @@
 
 use crc_fast::{CrcAlgorithm, Digest};
 
-/// Bytes that are copied at a time while their checksum is computed.
+/// Bytes whose checksum is computed before they are copied from the innermost cache.
 const BLOCK_NBYTES: usize = 8 << 10;
 
 /// The CRC-32C of some bytes.
@@ -83,12 +83,15 @@ mod tests {
         let bytes: Vec<u8> = (0..70_000_u32)
             .map(|i| (i.wrapping_mul(i) / 251).to_le_bytes()[0])
             .collect();
-        let lengths = (0..700).chain([1_023, 4_096, 4_097, 7_307, 65_536, 65_537, 69_900]);
+        let lengths = (0..700).chain([1_023, 4_096, 7_307, 8_191, 8_192, 8_193, 65_536, 65_537, 69_900]);
         for (number, nbytes) in lengths.enumerate() {
             let bytes = &bytes[number % 67..][..nbytes];
             let expected = by_definition(CRC32C, bytes);
             assert_eq!(crc32c(bytes), expected, "{nbytes}");
             assert_eq!(crc32(bytes), by_definition(CRC32, bytes), "{nbytes}");
+            let mut out = vec![0; nbytes];
+            assert_eq!(copy_crc32c(bytes, &mut out), expected, "{nbytes}");
+            assert_eq!(out, bytes, "{nbytes}");
             let (first, rest) = bytes.split_at(nbytes / 3);
             assert_eq!(crc32c_append(crc32c(first), rest), expected, "{nbytes}");
         }
