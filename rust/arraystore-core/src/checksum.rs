@@ -5,6 +5,9 @@ use crc_fast::{CrcAlgorithm, Digest};
 /// Bytes whose checksum is computed before they are copied from the innermost cache.
 const BLOCK_NBYTES: usize = 8 << 10;
 
+/// The most bytes that are copied in blocks. One large copy can write past the caches, which many small ones cannot.
+const MOST_IN_BLOCKS: usize = 256 << 10;
+
 /// The CRC-32C of some bytes.
 #[must_use]
 pub fn crc32c(bytes: &[u8]) -> u32 {
@@ -28,6 +31,11 @@ pub fn crc32c_append(initial: u32, bytes: &[u8]) -> u32 {
 #[must_use]
 pub fn copy_crc32c(bytes: &[u8], out: &mut [u8]) -> u32 {
     assert_eq!(bytes.len(), out.len());
+    if bytes.len() > MOST_IN_BLOCKS {
+        let checksum = crc32c(bytes);
+        out.copy_from_slice(bytes);
+        return checksum;
+    }
     let mut checksum = 0;
     for (bytes, out) in bytes.chunks(BLOCK_NBYTES).zip(out.chunks_mut(BLOCK_NBYTES)) {
         checksum = crc32c_append(checksum, bytes);
@@ -75,6 +83,16 @@ mod tests {
         ];
         for (bytes, value) in values {
             assert_eq!(crc32c(&bytes), value, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_beyond_the_blocks_are_copied_too() {
+        let bytes: Vec<u8> = (0..MOST_IN_BLOCKS + 9).map(|i| (i % 251).to_le_bytes()[0]).collect();
+        for nbytes in [MOST_IN_BLOCKS, MOST_IN_BLOCKS + 1, MOST_IN_BLOCKS + 9] {
+            let mut out = vec![0; nbytes];
+            assert_eq!(copy_crc32c(&bytes[..nbytes], &mut out), by_definition(CRC32C, &out));
+            assert_eq!(out, bytes[..nbytes]);
         }
     }
 
