@@ -6,13 +6,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::batch::{self, Context};
+use crate::checksum;
 use crate::crop::Size;
 use crate::error::{Error, Result};
 use crate::extent::{Encoding, Extent, Extents, Scratch, SourceRef};
 use crate::jpeg::header::frame_header;
 use crate::jpeg::pixmap::{Pixmap, is_pixmap};
 use crate::key_table::KeyTable;
-use crate::members::crc32;
 use crate::pieces::{Column, Pieces};
 use crate::places::Places;
 use crate::source::begin_call;
@@ -172,10 +172,10 @@ impl Field {
     /// Compares the bytes of a record with their checksum, if there is one.
     fn compare(&self, row: u64, extent: &Extent<'_>, bytes: &[u8]) -> Result<()> {
         let (algorithm, expected, found) = match &self.parts.bytes {
-            FieldBytes::Here(Ragged { crc32c: Some(sums), .. }) => ("CRC-32C", sums.get(row)?, crc32c::crc32c(bytes)),
+            FieldBytes::Here(Ragged { crc32c: Some(sums), .. }) => ("CRC-32C", sums.get(row)?, checksum::crc32c(bytes)),
             FieldBytes::Here(_) => return Ok(()),
             FieldBytes::Elsewhere(places) => match places.crc32(row)? {
-                Some(expected) => ("CRC-32", expected, crc32(bytes)),
+                Some(expected) => ("CRC-32", expected, checksum::crc32(bytes)),
                 None => return Ok(()),
             },
         };

@@ -5,6 +5,7 @@
 
 pub mod arrays;
 pub mod batch;
+pub mod checksum;
 pub mod container;
 pub mod crop;
 pub mod error;

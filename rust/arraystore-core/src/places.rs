@@ -114,8 +114,8 @@ fn damaged(index: u64, found: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checksum::crc32;
     use crate::field::{FieldBytes, FieldParts, Ragged, ReadOptions};
-    use crate::members::crc32;
     use crate::pieces::{Number, Pieces};
     use crate::source::Stamp;
 
