@@ -95,6 +95,7 @@ fn field(folder: &Path, images: &[Vec<u8>]) -> Field {
         width: None,
         status: None,
         keys: None,
+        seek: None,
     };
     Field::new("image".to_owned(), len, parts)
 }

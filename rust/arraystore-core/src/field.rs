@@ -10,11 +10,13 @@ use crate::checksum;
 use crate::crop::Size;
 use crate::error::{Error, Result};
 use crate::extent::{Encoding, Extent, Extents, Scratch, SourceRef};
+use crate::jpeg::Encoded;
 use crate::jpeg::header::frame_header;
 use crate::jpeg::pixmap::{Pixmap, is_pixmap};
 use crate::key_table::KeyTable;
 use crate::pieces::{Column, Pieces};
 use crate::places::Places;
+use crate::seek_file::SeekFile;
 use crate::source::begin_call;
 use crate::status::Status;
 
@@ -50,6 +52,8 @@ pub struct FieldParts {
     pub status: Option<Column<u8>>,
     /// The keys, to name records in messages.
     pub keys: Option<Arc<KeyTable>>,
+    /// Seek tables of its JPEGs.
+    pub seek: Option<SeekFile>,
 }
 
 /// One ragged field of a store.
@@ -167,6 +171,39 @@ impl Field {
             self.compare(row, &extent, bytes)?;
         }
         use_bytes(bytes)
+    }
+
+    /// The JPEG of a record, with its seek table.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Field::fetch`].
+    pub fn fetch_encoded<T>(
+        &self,
+        row: u64,
+        verify: bool,
+        scratch: &mut Scratch,
+        use_encoded: impl FnOnce(Encoded<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let seek = match &self.parts.seek {
+            Some(tables) => tables.get(row, self.fingerprint(row)?),
+            None => None,
+        };
+        self.fetch(row, verify, scratch, |jpeg| use_encoded(Encoded { jpeg, seek }))
+    }
+
+    /// A number that binds a seek table to the bytes that it was made of: their checksum, or else how many they are.
+    ///
+    /// # Errors
+    ///
+    /// Those of the index arrays.
+    pub fn fingerprint(&self, row: u64) -> Result<u32> {
+        let checksum = match &self.parts.bytes {
+            FieldBytes::Here(Ragged { crc32c: Some(sums), .. }) => Some(sums.get(row)?),
+            FieldBytes::Here(_) => None,
+            FieldBytes::Elsewhere(places) => places.crc32(row)?,
+        };
+        checksum.map_or_else(|| self.parts.nbytes.get(row), Ok)
     }
 
     /// Compares the bytes of a record with their checksum, if there is one.

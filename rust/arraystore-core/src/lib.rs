@@ -30,6 +30,7 @@ pub mod progress;
 pub mod random;
 pub mod resize;
 pub mod scan;
+pub mod seek_file;
 pub mod selected;
 pub mod shard;
 pub mod source;

@@ -62,6 +62,16 @@ impl Decoder {
         }
     }
 
+    /// Lets go of memory that a large image left behind, if it is more than `most_nbytes`.
+    pub fn shrink(&mut self, most_nbytes: usize) {
+        let Work {
+            stream, coefficients, ..
+        } = &self.work;
+        if stream.capacity() + coefficients.blocks.capacity() * entropy::BLOCK_NBYTES > most_nbytes {
+            self.work = Work::default();
+        }
+    }
+
     /// Decodes a box of an image to RGB: rows of `3 * area.width` bytes.
     ///
     /// With the [seek table](crate::seek) of the image only those rows of MCUs are decoded that the box needs. Without,
@@ -353,7 +363,7 @@ impl Work {
         self.stream.clear();
         let mut rest = image.frame.scan;
         let mut segments = Vec::with_capacity(count.div_ceil(interval));
-        for (number, start) in (0..count).step_by(interval).enumerate() {
+        for (number, start) in (0..=7_u8).cycle().zip((0..count).step_by(interval)) {
             let bit = self.stream.len() * 8;
             let End::Marker(marker, behind) = unstuff(rest, &mut self.stream) else {
                 return Err(NO_END);
@@ -362,11 +372,7 @@ impl Work {
             pad(&mut self.stream);
             let mcus = (start, (start + interval).min(count));
             segments.push(Segment { bit, limit, mcus });
-            let expected = if mcus.1 == count {
-                EOI
-            } else {
-                RST0 + (number % 8) as u8
-            };
+            let expected = if mcus.1 == count { EOI } else { RST0 + number };
             if marker != expected {
                 return Err(NO_END);
             }

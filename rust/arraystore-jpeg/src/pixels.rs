@@ -98,8 +98,11 @@ struct Adder<'a> {
 
 impl Adder<'_> {
     /// Adds a block to its list, without a branch: it is written to all, and counted in one.
-    #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "fewer than 2^32 blocks and samples in a row of MCUs")]
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "fewer than 2^32 blocks and samples in a row of MCUs"
+    )]
     fn push(&mut self, block: usize, at: usize, dc: i32, last: u8) {
         let last = usize::from(last & 0x7f) / 2;
         let (is_flat, is_full) = (last == 0, last > SPARSE);

@@ -55,7 +55,7 @@ pub(super) fn transform(
                 .all(|value| (-2 * MOST - 1..=2 * MOST + 1).contains(value));
             let start = at as usize + y * stride;
             for (sample, value) in plane[start..start + 8].iter_mut().zip(one_pass::<18>(*line)) {
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+                #[expect(clippy::cast_sign_loss, reason = "clamped")]
                 {
                     *sample = (value + 128).clamp(0, 255) as u8;
                 }
@@ -120,21 +120,22 @@ pub(super) fn row(row: &Row<'_>, out: &mut [u8]) {
     };
     for (x, (pixel, &luma)) in out.enumerate() {
         let x = x + row.odd;
+        let is_even = x.is_multiple_of(2);
         let at = row.pair + 2 * (x / across);
         // The sample beside the nearest one.
-        let beside = if x % 2 == 0 { at - 2 } else { at + 2 };
+        let beside = if is_even { at - 2 } else { at + 2 };
         let [cb, cr] = match (across, down) {
             _ if !row.is_fancy => pair(row.near, at),
             (1, 1) => pair(row.near, at),
             (1, _) => column(at).map(|sum| (sum + 1 + i32::from(row.is_lower)) >> 2),
             (_, 1) => {
                 let (this, beside) = (pair(row.near, at), pair(row.near, beside));
-                let round = if x % 2 == 0 { 1 } else { 2 };
+                let round = if is_even { 1 } else { 2 };
                 [0, 1].map(|number| (this[number] * 3 + beside[number] + round) >> 2)
             }
             _ => {
                 let (this, beside) = (column(at), column(beside));
-                let round = if x % 2 == 0 { 8 } else { 7 };
+                let round = if is_even { 8 } else { 7 };
                 [0, 1].map(|number| (this[number] * 3 + beside[number] + round) >> 4)
             }
         };
@@ -148,6 +149,6 @@ fn rgb(luma: i32, cb: i32, cr: i32) -> [u8; 3] {
     let red = luma + ((91_881 * cr + half) >> 16);
     let green = luma + ((-22_554 * cb - 46_802 * cr + half) >> 16);
     let blue = luma + ((116_130 * cb + half) >> 16);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    #[expect(clippy::cast_sign_loss, reason = "clamped")]
     [red, green, blue].map(|value| value.clamp(0, 255) as u8)
 }
