@@ -63,7 +63,7 @@ fn area_of(cut: CropBox) -> Area {
 }
 
 /// Memory of one image of the batch.
-fn places<'a>(out: &'a mut [u8], each: usize) -> impl Iterator<Item = &'a mut [u8]> {
+fn places(out: &mut [u8], each: usize) -> impl Iterator<Item = &mut [u8]> {
     out.chunks_exact_mut(each)
 }
 
@@ -74,11 +74,11 @@ fn turbo(each: usize) -> Contender {
             let nbytes = jpeg::pixel_nbytes(crop.cut.size, 3);
             let out = &mut out[..nbytes];
             if crop.cut.size == sample.size {
-                let decoded: Result<_, String> = decoder.decode(&sample.jpeg, |_| Ok(&mut *out));
-                decoded.unwrap();
+                let outcome: Result<_, String> = decoder.decode(&sample.jpeg, |_| Ok(&mut *out));
+                outcome.unwrap();
             } else {
-                let decoded: Result<_, String> = decoder.decode_box(&sample.jpeg, |_| Ok(crop.cut), |_| Ok(&mut *out));
-                decoded.unwrap();
+                let outcome: Result<_, String> = decoder.decode_box(&sample.jpeg, |_| Ok(crop.cut), |_| Ok(&mut *out));
+                outcome.unwrap();
             }
         }
     })

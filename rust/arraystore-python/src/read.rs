@@ -197,6 +197,7 @@ impl Field {
     }
 
     #[pyo3(signature = (path, *, compare, threads, progress=None))]
+    #[expect(clippy::needless_pass_by_value, reason = "how arguments of Python come in")]
     fn write_seek(
         &self,
         py: Python<'_>,
