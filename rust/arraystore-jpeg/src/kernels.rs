@@ -4,6 +4,7 @@
 pub(crate) mod avx512;
 pub(crate) mod entropy;
 mod portable;
+pub(crate) mod sort;
 
 use crate::entropy::Block;
 use crate::frame::Sampling;
