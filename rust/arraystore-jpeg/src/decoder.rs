@@ -3,14 +3,15 @@
 use std::ops::Range;
 
 use crate::Declined;
-use crate::entropy::{self, Coefficients, Lane, TURNS};
+use crate::entropy::{self, Coefficients, Lane, Source, TURNS};
 use crate::frame::Frame;
 use crate::geometry::{Area, Geometry};
 use crate::huffman::TableCache;
+use crate::index::{self, Strides};
 use crate::instructions::Instructions;
 use crate::pixels::{Memory, Painter};
 use crate::quantisation::QuantisationCache;
-use crate::seek::{Entry, SeekTable};
+use crate::seek::SeekTable;
 use crate::unstuff::{End, pad, unstuff};
 
 /// Coefficients of as many blocks are decoded before they are transformed: 512 KiB, so that they stay in the cache.
@@ -148,7 +149,7 @@ impl Decoder {
             return Ok(());
         }
         let geometry = Geometry::of(frame);
-        let tables = self.tables.get(frame)?;
+        let (tables, strides) = self.tables.with_strides(frame)?;
         let area = Area {
             top: 0,
             left: 0,
@@ -162,9 +163,7 @@ impl Decoder {
             tables,
             instructions: self.instructions,
         };
-        let outcome = self.work.index(&image, usize::from(step.max(1)));
-        self.work.coefficients.clear();
-        outcome?;
+        self.work.index(&image, strides, usize::from(step.max(1)))?;
         self.work.seek.write(frame.sampling.components(), bytes);
         Ok(())
     }
@@ -415,36 +414,22 @@ impl Work {
     }
 
     /// Notes where every `step`-th row begins.
-    fn index(&mut self, image: &Image<'_>, step: usize) -> Result<(), Declined> {
-        let Geometry {
-            columns,
-            rows,
-            components,
-            ..
-        } = image.geometry;
-        let mut segments = self.segments(image)?;
-        let row_blocks = columns * components.len();
-        self.coefficients.reserve(row_blocks, &image.geometry, image.tables);
+    fn index(&mut self, image: &Image<'_>, strides: &[Strides], step: usize) -> Result<(), Declined> {
+        let segments = self.segments(image)?;
+        let limit = segments[0].limit;
         self.seek.step = step;
         self.seek.entries.clear();
+        let source = Source {
+            stream: &self.stream,
+            tables: image.tables,
+        };
+        let end = index::walk(source, &image.geometry, strides, limit, step, &mut self.seek.entries)?;
+        if limit - end > 7 {
+            return Err(NO_END);
+        }
         let mut stuffing = Stuffing::new(image.frame.scan);
-        let mut dc = [0_i32; 3];
-        for row in 0..rows {
-            if row % step == 0 {
-                let bit = stuffing.position_in_file(segments[0].bit);
-                let dc = dc.map(i16::try_from);
-                let [Ok(y), Ok(cb), Ok(cr)] = dc else {
-                    return Err(Declined::Data("it has coefficients beyond those of any pixels"));
-                };
-                self.seek.entries.push(Entry { bit, dc: [y, cb, cr] });
-            }
-            let mcus = row * columns..(row + 1) * columns;
-            self.decode_segments(image, &mut segments, mcus)?;
-            let blocks = &mut self.coefficients.blocks[..row_blocks];
-            for (block, &component) in blocks.iter_mut().zip(components.iter().cycle()) {
-                dc[component] = dc[component].wrapping_add(i32::from(block.0[0]));
-                block.0 = [0; 64];
-            }
+        for entry in &mut self.seek.entries {
+            entry.bit = stuffing.position_in_file(entry.bit);
         }
         Ok(())
     }
@@ -466,8 +451,17 @@ impl<'a> Stuffing<'a> {
     fn position_in_file(&mut self, bit: usize) -> usize {
         let (mut file, mut plain) = self.at;
         while plain < bit / 8 {
-            file += if self.scan.get(file) == Some(&0xff) { 2 } else { 1 };
-            plain += 1;
+            // Up to the next byte that something is stuffed behind.
+            let most = bit / 8 - plain;
+            let rest = &self.scan[file.min(self.scan.len())..];
+            let rest = &rest[..most.min(rest.len())];
+            if let Some(found) = memchr::memchr(0xff, rest) {
+                file += found + 2;
+                plain += found + 1;
+            } else {
+                file += most;
+                plain += most;
+            }
         }
         self.at = (file, plain);
         file * 8 + bit % 8

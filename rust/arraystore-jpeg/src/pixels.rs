@@ -70,7 +70,10 @@ impl Jobs {
 
     /// Makes sure that `count` more blocks have room, and one behind them.
     pub(crate) fn assert_room(&self, count: usize) {
-        for (list, used) in [self.flat.len(), self.sparse.len(), self.full.len()].into_iter().zip(self.counts) {
+        for (list, used) in [self.flat.len(), self.sparse.len(), self.full.len()]
+            .into_iter()
+            .zip(self.counts)
+        {
             assert!(list > used + count, "there is no room for {count} blocks");
         }
     }
@@ -270,7 +273,9 @@ impl<'a> Painter<'a> {
                 self.before = [0; 3];
             }
             // Up to the next restart marker.
-            let end = (column + 1..self.columns.end).find(|&next| restarts(next)).unwrap_or(self.columns.end);
+            let end = (column + 1..self.columns.end)
+                .find(|&next| restarts(next))
+                .unwrap_or(self.columns.end);
             let index = column - self.columns.start;
             let blocks = first + column * per_mcu..first + end * per_mcu;
             let places = Places {

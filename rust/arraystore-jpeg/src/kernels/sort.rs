@@ -40,7 +40,10 @@ impl Ends {
     ///
     /// There must be room in all lists.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "fewer than 2^32 blocks and samples in a row of MCUs")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "fewer than 2^32 blocks and samples in a row of MCUs"
+    )]
     unsafe fn push(&mut self, block: usize, at: usize, dc: i32, last: u8) {
         let last = usize::from(last & 0x7f) / 2;
         let (is_flat, is_full) = (last == 0, last > SPARSE);
@@ -97,7 +100,9 @@ pub(crate) fn sort<const LUMA: usize, const CHROMA: usize>(
     let mut number = places.first;
     let mut luma_at = places.luma;
     let mut chroma_at = places.chroma;
-    let mcus = blocks.chunks_exact_mut(LUMA + CHROMA).zip(notes.chunks_exact(LUMA + CHROMA));
+    let mcus = blocks
+        .chunks_exact_mut(LUMA + CHROMA)
+        .zip(notes.chunks_exact(LUMA + CHROMA));
     let mut sum = |block: &mut Block, before: &mut i32| {
         *before += i32::from(block.0[0]);
         beyond |= *before + 0x8000;
