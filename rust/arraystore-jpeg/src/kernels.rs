@@ -1,6 +1,8 @@
 //! Code for particular instructions. All of it gives the same results; only here is `unsafe`.
 
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 pub(crate) mod entropy;
 mod portable;
@@ -27,6 +29,8 @@ pub(crate) fn transform(
 ) -> bool {
     let is_in_range = flat(jobs.flat(), plane, stride, quantisation);
     let others = match instructions.set() {
+        #[cfg(target_arch = "x86_64")]
+        Set::Avx2 => avx2::transform(jobs, blocks, plane, stride, quantisation),
         #[cfg(target_arch = "x86_64")]
         Set::Avx512 => avx512::transform(jobs, blocks, plane, stride, quantisation),
         _ => portable::transform(jobs, blocks, plane, stride, quantisation),
