@@ -62,6 +62,8 @@ fn flat(jobs: &[Flat], plane: &mut [u8], stride: usize, quantisation: &Quantisat
 pub(crate) fn pair_up(cb: &[u8], cr: &[u8], pairs: &mut [u8], count: usize, instructions: Instructions) {
     match instructions.set() {
         #[cfg(target_arch = "x86_64")]
+        Set::Avx2 => avx2::pair_up(cb, cr, pairs, count),
+        #[cfg(target_arch = "x86_64")]
         Set::Avx512 => avx512::pair_up(cb, cr, pairs, count),
         _ => portable::pair_up(&cb[..count], &cr[..count], &mut pairs[..2 * count]),
     }
@@ -90,6 +92,8 @@ pub(crate) struct Row<'a> {
 /// Writes a row of RGB pixels from byte `start` of `out` on. What is behind it may be overwritten.
 pub(crate) fn row(row: &Row<'_>, out: &mut [u8], start: usize, instructions: Instructions) {
     match instructions.set() {
+        #[cfg(target_arch = "x86_64")]
+        Set::Avx2 if row.is_fancy => avx2::row(row, out, start),
         #[cfg(target_arch = "x86_64")]
         Set::Avx512 if row.sampling == Sampling::S420 && row.is_fancy => avx512::row(row, out, start),
         _ => portable::row(row, &mut out[start..]),

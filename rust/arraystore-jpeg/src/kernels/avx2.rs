@@ -1,9 +1,11 @@
 //! AVX2.
 
+mod pixels;
 mod transform;
 
 use std::arch::x86_64::{__m256i, _mm256_load_si256, _mm256_set1_epi32};
 
+pub(super) use pixels::{pair_up, row};
 pub(crate) use transform::Factors;
 pub(super) use transform::transform;
 
