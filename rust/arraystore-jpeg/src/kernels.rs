@@ -1,6 +1,8 @@
 //! Code for particular instructions. All of it gives the same results; only here is `unsafe`.
 
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 pub(crate) mod entropy;
 mod portable;
@@ -28,6 +30,8 @@ pub(crate) fn transform(
 ) -> bool {
     let is_in_range = flat(jobs.flat(), plane, stride, quantisation);
     let others = match instructions.set() {
+        #[cfg(target_arch = "x86_64")]
+        Set::Avx2 => avx2::transform(jobs, blocks, plane, stride, quantisation),
         #[cfg(target_arch = "x86_64")]
         Set::Avx512 => avx512::transform(jobs, blocks, plane, stride, quantisation),
         _ => portable::transform(jobs, blocks, plane, stride, quantisation),
@@ -59,6 +63,8 @@ fn flat(jobs: &[Flat], plane: &mut [u8], stride: usize, quantisation: &Quantisat
 pub(crate) fn pair_up(cb: &[u8], cr: &[u8], pairs: &mut [u8], count: usize, instructions: Instructions) {
     match instructions.set() {
         #[cfg(target_arch = "x86_64")]
+        Set::Avx2 => avx2::pair_up(cb, cr, pairs, count),
+        #[cfg(target_arch = "x86_64")]
         Set::Avx512 => avx512::pair_up(cb, cr, pairs, count),
         _ => portable::pair_up(&cb[..count], &cr[..count], &mut pairs[..2 * count]),
     }
@@ -87,6 +93,8 @@ pub(crate) struct Row<'a> {
 /// Writes a row of RGB pixels from byte `start` of `out` on. What is behind it may be overwritten.
 pub(crate) fn row(row: &Row<'_>, out: &mut [u8], start: usize, instructions: Instructions) {
     match instructions.set() {
+        #[cfg(target_arch = "x86_64")]
+        Set::Avx2 if row.is_fancy => avx2::row(row, out, start),
         #[cfg(target_arch = "x86_64")]
         Set::Avx512 if row.sampling == Sampling::S420 && row.is_fancy => avx512::row(row, out, start),
         _ => portable::row(row, &mut out[start..]),

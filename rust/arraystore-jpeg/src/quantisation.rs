@@ -9,6 +9,21 @@ pub(crate) const ZIGZAG: [u8; 64] = [
     47, 55, 62, 63,
 ];
 
+/// The zigzag index of each place in a block.
+#[cfg(target_arch = "x86_64")]
+pub(crate) const INDEX_OF: [u8; 64] = {
+    let mut index_of = [0; 64];
+    let mut index = 0;
+    while index < 64 {
+        #[expect(clippy::cast_possible_truncation, reason = "below 64")]
+        {
+            index_of[ZIGZAG[index] as usize] = index as u8;
+        }
+        index += 1;
+    }
+    index_of
+};
+
 /// A quantisation table.
 #[derive(Debug, Clone)]
 pub(crate) struct Quantisation {
@@ -16,6 +31,9 @@ pub(crate) struct Quantisation {
     key: [u8; 64],
     /// In zigzag order.
     pub(crate) zigzag: [i16; 64],
+    /// As the kernels for AVX2 take them.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) avx2: kernels::avx2::Factors,
     /// As the kernels for AVX-512 take them.
     #[cfg(target_arch = "x86_64")]
     pub(crate) avx512: kernels::avx512::Factors,
@@ -27,6 +45,8 @@ impl Quantisation {
         Self {
             key: *key,
             zigzag,
+            #[cfg(target_arch = "x86_64")]
+            avx2: kernels::avx2::Factors::new(&zigzag),
             #[cfg(target_arch = "x86_64")]
             avx512: kernels::avx512::Factors::new(&zigzag),
         }

@@ -19,7 +19,7 @@ use std::arch::x86_64::{
 use super::{MOST, Row};
 use crate::entropy::Block;
 use crate::pixels::{Job, Jobs};
-use crate::quantisation::{Quantisation, ZIGZAG};
+use crate::quantisation::{INDEX_OF, Quantisation};
 
 /// Words of a vector.
 #[derive(Debug, Clone, Copy)]
@@ -30,20 +30,6 @@ struct Words([i16; 32]);
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 struct Bytes([u8; 64]);
-
-/// The zigzag index of each place in a block.
-const INDEX_OF: [u8; 64] = {
-    let mut index_of = [0; 64];
-    let mut index = 0;
-    while index < 64 {
-        #[expect(clippy::cast_possible_truncation, reason = "below 64")]
-        {
-            index_of[ZIGZAG[index] as usize] = index as u8;
-        }
-        index += 1;
-    }
-    index_of
-};
 
 /// Order of the columns of a sparse block: the first pass leaves them in pairs for the second.
 const SPARSE_COLUMNS: [usize; 4] = [0, 2, 1, 3];
