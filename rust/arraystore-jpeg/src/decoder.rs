@@ -8,7 +8,7 @@ use crate::frame::Frame;
 use crate::geometry::{Area, Geometry};
 use crate::huffman::TableCache;
 use crate::instructions::Instructions;
-use crate::pixels::{Memory, Painter};
+use crate::pixels::{EXTREME, Memory, Painter};
 use crate::quantisation::QuantisationCache;
 use crate::seek::{Entry, SeekTable};
 use crate::unstuff::{End, pad, unstuff};
@@ -22,6 +22,7 @@ const EOI: u8 = 0xd9;
 const RST0: u8 = 0xd0;
 
 const NO_END: Declined = Declined::Data("its entropy-coded data do not end where they should");
+const OTHER_DC: Declined = Declined::Data("its DC coefficients are not as its seek table says");
 
 /// Decodes JPEGs. It keeps tables and memory from image to image: make one for each thread.
 #[derive(Debug)]
@@ -218,7 +219,8 @@ impl Work {
         let at_once = image.rows_at_once(width).next_multiple_of(step);
         self.coefficients
             .reserve(at_once.min(all_rows) * row_blocks, &image.geometry, image.tables);
-        let mut start = rows.start / step * step;
+        let first_row = rows.start / step * step;
+        let mut start = first_row;
         while start < rows.end {
             // Up to a row with an entry.
             let end = (start + at_once).min(rows.end.next_multiple_of(step)).min(all_rows);
@@ -247,19 +249,32 @@ impl Work {
             for row in start..end.min(rows.end) {
                 let first = (row - start) * row_blocks;
                 if row % step == 0 {
-                    painter.before = self.seek.entries[row / step].dc.map(i32::from);
+                    let dc = self.seek.entries[row / step].dc.map(i32::from);
+                    // Of whole rows it is known already.
+                    if !is_narrow && row > first_row && painter.before != dc {
+                        return Err(OTHER_DC);
+                    }
+                    painter.before = dc;
                 }
                 if row < rows.start {
-                    painter.skip_row(first, |_| false, &mut self.coefficients);
+                    painter.skip_row(first, |_| false, &mut self.coefficients)?;
                 } else {
                     painter.mcu_row(row, (first, width), |_| false, &mut self.coefficients)?;
                 }
             }
             // Rows below the box that came with the others.
             for row in end.min(rows.end).max(start)..end {
-                painter.skip_row((row - start) * row_blocks, |_| false, &mut self.coefficients);
+                painter.skip_row((row - start) * row_blocks, |_| false, &mut self.coefficients)?;
             }
             start = end;
+        }
+        let below = self
+            .seek
+            .entries
+            .get(start / step)
+            .filter(|_| !is_narrow && start < all_rows);
+        if below.is_some_and(|entry| painter.before != entry.dc.map(i32::from)) {
+            return Err(OTHER_DC);
         }
         Ok(())
     }
@@ -275,6 +290,10 @@ impl Work {
         let scan = image.frame.scan;
         let entry = |row: usize| self.seek.entries[row / self.seek.step].bit;
         let from = entry(rows.start);
+        if from >= 8 && scan.get(from / 8 - 1..=from / 8) == Some(&[0xff, 0]) {
+            // A stuffed byte holds nothing.
+            return Err(NO_END);
+        }
         let start = self.stream.len();
         let limit = if rows.end < image.geometry.rows {
             let to = entry(rows.end);
@@ -336,7 +355,7 @@ impl Work {
                 if wanted.contains(&row) {
                     painter.mcu_row(row, (first, columns), restarts, &mut self.coefficients)?;
                 } else {
-                    painter.skip_row(first, restarts, &mut self.coefficients);
+                    painter.skip_row(first, restarts, &mut self.coefficients)?;
                 }
             }
         }
@@ -422,23 +441,24 @@ impl Work {
         self.seek.step = step;
         self.seek.entries.clear();
         let mut stuffing = Stuffing::new(image.frame.scan);
-        let mut dc = [0_i32; 3];
+        let mut dc = [0; 3];
         for row in 0..rows {
             if row % step == 0 {
                 let bit = stuffing.position_in_file(segments[0].bit);
-                let dc = dc.map(i16::try_from);
-                let [Ok(y), Ok(cb), Ok(cr)] = dc else {
-                    return Err(Declined::Data("it has coefficients beyond those of any pixels"));
-                };
-                self.seek.entries.push(Entry { bit, dc: [y, cb, cr] });
+                self.seek.entries.push(Entry { bit, dc });
             }
             let mcus = row * columns..(row + 1) * columns;
             self.decode_segments(image, &mut segments, mcus)?;
             let blocks = &mut self.coefficients.blocks[..row_blocks];
+            let mut sums = dc.map(i32::from);
             for (block, &component) in blocks.iter_mut().zip(components.iter().cycle()) {
-                dc[component] = dc[component].wrapping_add(i32::from(block.0[0]));
+                sums[component] += i32::from(block.0[0]);
                 block.0 = [0; 64];
             }
+            let [Ok(y), Ok(cb), Ok(cr)] = sums.map(i16::try_from) else {
+                return Err(EXTREME);
+            };
+            dc = [y, cb, cr];
         }
         Ok(())
     }

@@ -22,6 +22,8 @@ const ROWS_AHEAD: usize = 8;
 /// Rows of samples of colour in an MCU.
 const CHROMA_ROWS: usize = 8;
 
+pub(crate) const EXTREME: Declined = Declined::Data("it has coefficients beyond those of any pixels");
+
 /// A block to transform: its number, and where its samples go in the plane.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C)]
@@ -99,7 +101,10 @@ struct Adder<'a> {
 impl Adder<'_> {
     /// Adds a block to its list, without a branch: it is written to all, and counted in one.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "fewer than 2^32 blocks and samples in a row of MCUs")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "fewer than 2^32 blocks and samples in a row of MCUs"
+    )]
     fn push(&mut self, block: usize, at: usize, dc: i32, last: u8) {
         let last = usize::from(last & 0x7f) / 2;
         let (is_flat, is_full) = (last == 0, last > SPARSE);
@@ -220,7 +225,6 @@ impl<'a> Painter<'a> {
         restarts: impl Fn(usize) -> bool,
         coefficients: &mut Coefficients,
     ) -> Result<(), Declined> {
-        const EXTREME: Declined = Declined::Data("it has coefficients beyond those of any pixels");
         let is_in_range = self.sort(row, (first, width), &restarts, coefficients);
         if !is_in_range || !self.transform(coefficients) {
             return Err(EXTREME);
@@ -233,18 +237,30 @@ impl<'a> Painter<'a> {
     }
 
     /// Passes over a row of MCUs that has nothing of the box, but for the DC coefficients.
-    pub(crate) fn skip_row(&mut self, first: usize, restarts: impl Fn(usize) -> bool, coefficients: &mut Coefficients) {
-        self.skip(0..self.geometry.columns, first, &restarts, coefficients);
+    ///
+    /// # Errors
+    ///
+    /// [`Declined::Data`] for coefficients that no encoder makes of pixels.
+    pub(crate) fn skip_row(
+        &mut self,
+        first: usize,
+        restarts: impl Fn(usize) -> bool,
+        coefficients: &mut Coefficients,
+    ) -> Result<(), Declined> {
+        let is_in_range = self.skip(0..self.geometry.columns, first, &restarts, coefficients);
+        if is_in_range { Ok(()) } else { Err(EXTREME) }
     }
 
+    /// Sums up the DC coefficients of some columns. Returns whether all are in range.
     fn skip(
         &mut self,
         columns: Range<usize>,
         first: usize,
         restarts: &impl Fn(usize) -> bool,
         coefficients: &mut Coefficients,
-    ) {
+    ) -> bool {
         let components = self.geometry.components;
+        let mut beyond = 0;
         for column in columns {
             if restarts(column) {
                 self.before = [0; 3];
@@ -254,10 +270,13 @@ impl<'a> Painter<'a> {
                 .iter_mut()
                 .zip(components)
             {
-                self.before[component] = self.before[component].wrapping_add(i32::from(block.0[0]));
+                self.before[component] += i32::from(block.0[0]);
+                beyond |= self.before[component] + 0x8000;
                 block.0 = [0; 64];
             }
         }
+        // One row cannot go beyond 32 bits.
+        beyond >> 16 == 0
     }
 
     /// Sums up the DC coefficients and sorts the blocks. Returns whether all are in range.
@@ -280,7 +299,7 @@ impl<'a> Painter<'a> {
         } = self.layout;
         // What is left of the box only carries DC on.
         let left = 0..self.columns.start;
-        self.skip(left, first, &restarts, coefficients);
+        let is_left_in_range = self.skip(left, first, &restarts, coefficients);
         let blocks = &mut coefficients.blocks[..];
         let notes = &coefficients.notes[..];
         let mut beyond = 0;
@@ -329,8 +348,8 @@ impl<'a> Painter<'a> {
         self.before = before;
         // And so does what is right of it.
         let right = self.columns.end..width;
-        self.skip(right, first, &restarts, coefficients);
-        beyond >> 16 == 0
+        let is_right_in_range = self.skip(right, first, &restarts, coefficients);
+        is_left_in_range && is_right_in_range && beyond >> 16 == 0
     }
 
     /// Transforms the sorted blocks into the planes, and zeroes them. Returns whether all are in range.
