@@ -23,6 +23,7 @@ const EOI: u8 = 0xd9;
 const RST0: u8 = 0xd0;
 
 const NO_END: Declined = Declined::Data("its entropy-coded data do not end where they should");
+const OTHER_DC: Declined = Declined::Data("its DC coefficients are not as its seek table says");
 
 /// Decodes JPEGs. It keeps tables and memory from image to image: make one for each thread.
 #[derive(Debug)]
@@ -227,7 +228,8 @@ impl Work {
         let at_once = image.rows_at_once(width).next_multiple_of(step);
         self.coefficients
             .reserve(at_once.min(all_rows) * row_blocks, &image.geometry, image.tables);
-        let mut start = rows.start / step * step;
+        let first_row = rows.start / step * step;
+        let mut start = first_row;
         while start < rows.end {
             // Up to a row with an entry.
             let end = (start + at_once).min(rows.end.next_multiple_of(step)).min(all_rows);
@@ -256,19 +258,32 @@ impl Work {
             for row in start..end.min(rows.end) {
                 let first = (row - start) * row_blocks;
                 if row % step == 0 {
-                    painter.before = self.seek.entries[row / step].dc.map(i32::from);
+                    let dc = self.seek.entries[row / step].dc.map(i32::from);
+                    // Of whole rows it is known already.
+                    if !is_narrow && row > first_row && painter.before != dc {
+                        return Err(OTHER_DC);
+                    }
+                    painter.before = dc;
                 }
                 if row < rows.start {
-                    painter.skip_row(first, |_| false, &mut self.coefficients);
+                    painter.skip_row(first, |_| false, &mut self.coefficients)?;
                 } else {
                     painter.mcu_row(row, (first, width), |_| false, &mut self.coefficients)?;
                 }
             }
             // Rows below the box that came with the others.
             for row in end.min(rows.end).max(start)..end {
-                painter.skip_row((row - start) * row_blocks, |_| false, &mut self.coefficients);
+                painter.skip_row((row - start) * row_blocks, |_| false, &mut self.coefficients)?;
             }
             start = end;
+        }
+        let below = self
+            .seek
+            .entries
+            .get(start / step)
+            .filter(|_| !is_narrow && start < all_rows);
+        if below.is_some_and(|entry| painter.before != entry.dc.map(i32::from)) {
+            return Err(OTHER_DC);
         }
         Ok(())
     }
@@ -284,6 +299,10 @@ impl Work {
         let scan = image.frame.scan;
         let entry = |row: usize| self.seek.entries[row / self.seek.step].bit;
         let from = entry(rows.start);
+        if from >= 8 && scan.get(from / 8 - 1..=from / 8) == Some(&[0xff, 0]) {
+            // A stuffed byte holds nothing.
+            return Err(NO_END);
+        }
         let start = self.stream.len();
         let limit = if rows.end < image.geometry.rows {
             let to = entry(rows.end);
@@ -345,7 +364,7 @@ impl Work {
                 if wanted.contains(&row) {
                     painter.mcu_row(row, (first, columns), restarts, &mut self.coefficients)?;
                 } else {
-                    painter.skip_row(first, restarts, &mut self.coefficients);
+                    painter.skip_row(first, restarts, &mut self.coefficients)?;
                 }
             }
         }

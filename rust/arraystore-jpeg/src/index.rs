@@ -8,6 +8,7 @@ use crate::entropy::{DAMAGED, Source, window};
 use crate::frame::{Frame, HuffmanSpec};
 use crate::geometry::Geometry;
 use crate::huffman::{Tables, extend};
+use crate::pixels::EXTREME;
 use crate::seek::Entry;
 
 /// Bits that a table is asked with.
@@ -107,25 +108,27 @@ pub(crate) fn walk(
     entries: &mut Vec<Entry>,
 ) -> Result<usize, Declined> {
     let mut bit = 0;
-    let mut dc = [0_i32; 3];
+    let mut dc = [0; 3];
     for row in 0..geometry.rows {
         if row % step == 0 {
-            let [Ok(y), Ok(cb), Ok(cr)] = dc.map(i16::try_from) else {
-                return Err(Declined::Data("it has coefficients beyond those of any pixels"));
-            };
-            entries.push(Entry { bit, dc: [y, cb, cr] });
+            entries.push(Entry { bit, dc });
         }
+        let mut sums = dc.map(i32::from);
         for _ in 0..geometry.columns {
             for &component in geometry.components {
                 let class = source.tables.class[component];
                 let (behind, difference) = pass_block(source, &strides[class], class, bit)?;
                 bit = behind;
-                dc[component] = dc[component].wrapping_add(i32::from(difference));
+                sums[component] += i32::from(difference);
             }
             if bit > limit {
                 return Err(DAMAGED);
             }
         }
+        let [Ok(y), Ok(cb), Ok(cr)] = sums.map(i16::try_from) else {
+            return Err(EXTREME);
+        };
+        dc = [y, cb, cr];
     }
     Ok(bit)
 }

@@ -24,6 +24,8 @@ const ROWS_AHEAD: usize = 8;
 /// Rows of samples of colour in an MCU.
 const CHROMA_ROWS: usize = 8;
 
+pub(crate) const EXTREME: Declined = Declined::Data("it has coefficients beyond those of any pixels");
+
 /// A block to transform: its number, and where its samples go in the plane.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C)]
@@ -203,7 +205,6 @@ impl<'a> Painter<'a> {
         restarts: impl Fn(usize) -> bool,
         coefficients: &mut Coefficients,
     ) -> Result<(), Declined> {
-        const EXTREME: Declined = Declined::Data("it has coefficients beyond those of any pixels");
         let is_in_range = self.sort(row, (first, width), &restarts, coefficients);
         if !is_in_range || !self.transform(coefficients) {
             return Err(EXTREME);
@@ -216,18 +217,30 @@ impl<'a> Painter<'a> {
     }
 
     /// Passes over a row of MCUs that has nothing of the box, but for the DC coefficients.
-    pub(crate) fn skip_row(&mut self, first: usize, restarts: impl Fn(usize) -> bool, coefficients: &mut Coefficients) {
-        self.skip(0..self.geometry.columns, first, &restarts, coefficients);
+    ///
+    /// # Errors
+    ///
+    /// [`Declined::Data`] for coefficients that no encoder makes of pixels.
+    pub(crate) fn skip_row(
+        &mut self,
+        first: usize,
+        restarts: impl Fn(usize) -> bool,
+        coefficients: &mut Coefficients,
+    ) -> Result<(), Declined> {
+        let is_in_range = self.skip(0..self.geometry.columns, first, &restarts, coefficients);
+        if is_in_range { Ok(()) } else { Err(EXTREME) }
     }
 
+    /// Sums up the DC coefficients of some columns. Returns whether all are in range.
     fn skip(
         &mut self,
         columns: Range<usize>,
         first: usize,
         restarts: &impl Fn(usize) -> bool,
         coefficients: &mut Coefficients,
-    ) {
+    ) -> bool {
         let components = self.geometry.components;
+        let mut beyond = 0;
         for column in columns {
             if restarts(column) {
                 self.before = [0; 3];
@@ -237,10 +250,13 @@ impl<'a> Painter<'a> {
                 .iter_mut()
                 .zip(components)
             {
-                self.before[component] = self.before[component].wrapping_add(i32::from(block.0[0]));
+                self.before[component] += i32::from(block.0[0]);
+                beyond |= self.before[component] + 0x8000;
                 block.0 = [0; 64];
             }
         }
+        // One row cannot go beyond 32 bits.
+        beyond >> 16 == 0
     }
 
     /// Sums up the DC coefficients and sorts the blocks. Returns whether all are in range.
@@ -262,11 +278,10 @@ impl<'a> Painter<'a> {
             luma_stride, cb, cr, ..
         } = self.layout;
         // What is left of the box only carries DC on.
-        self.skip(0..self.columns.start, first, restarts, coefficients);
+        let mut is_in_range = self.skip(0..self.columns.start, first, restarts, coefficients);
         let luma_start = (row & 1) * 8 * down * luma_stride + MARGIN;
         let Memory { luma, chroma, .. } = &mut *self.memory;
         let chroma = &mut chroma[..self.chroma_lists];
-        let mut is_in_range = true;
         let mut column = self.columns.start;
         while column < self.columns.end {
             if restarts(column) {
@@ -299,8 +314,7 @@ impl<'a> Painter<'a> {
             column = end;
         }
         // And so does what is right of it.
-        self.skip(self.columns.end..width, first, restarts, coefficients);
-        is_in_range
+        is_in_range & self.skip(self.columns.end..width, first, restarts, coefficients)
     }
 
     /// Transforms the sorted blocks into the planes, and zeroes them. Returns whether all are in range.
