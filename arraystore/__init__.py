@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from arraystore._core import __version__
     from arraystore.ingestion.append import append
     from arraystore.ingestion.export import export
-    from arraystore.ingestion.index import index
     from arraystore.ingestion.merge import merge
     from arraystore.ingestion.run import ingest
     from arraystore.reader.store import Store, open
     from arraystore.reader.view import View
+    from arraystore.virtual.seek import index
     from arraystore.virtual.verify import verify
 
 __all__ = ["Store", "View", "__version__", "append", "errors", "export", "index", "ingest", "merge", "open", "verify"]
@@ -27,7 +27,7 @@ _HOMES = {
     "__version__": "arraystore._core",
     "append": "arraystore.ingestion.append",
     "export": "arraystore.ingestion.export",
-    "index": "arraystore.ingestion.index",
+    "index": "arraystore.virtual.seek",
     "ingest": "arraystore.ingestion.run",
     "merge": "arraystore.ingestion.merge",
     "open": "arraystore.reader.store",

@@ -16,12 +16,12 @@ from arraystore.format.spec import Status, StoreSpec
 from arraystore.ingestion.additions import Additions, find_additions
 from arraystore.ingestion.copying import count_records
 from arraystore.ingestion.fields import Packing, write_content
-from arraystore.ingestion.index import make_tables
 from arraystore.ingestion.package import Package, as_paths, find_package
 from arraystore.ingestion.plan import Rows
 from arraystore.ingestion.progress import Progress, format_count, format_nbytes, make_progress
 from arraystore.ingestion.report import HARMLESS, trouble_words
 from arraystore.ingestion.run import Check, check_choice, check_outside
+from arraystore.ingestion.seek import make_tables
 from arraystore.ingestion.stored import StoredPart
 from arraystore.ingestion.troubles import write_troubles
 from arraystore.ingestion.workdir import Job, grow, remove_workdir, tidy_up

@@ -19,9 +19,9 @@ from arraystore.format.layout import DEFAULT_SHARD_NBYTES
 from arraystore.format.spec import FieldSpec, Status, StoreSpec
 from arraystore.ingestion.content import Content, FieldContent, ItemsContent
 from arraystore.ingestion.fields import Packing, Written, write_content
-from arraystore.ingestion.index import make_tables
 from arraystore.ingestion.items import Gathering, gather_array_field
 from arraystore.ingestion.progress import Progress, format_count, format_nbytes
+from arraystore.ingestion.seek import make_tables
 from arraystore.ingestion.stored import StoredPart, gather_field
 from arraystore.ingestion.workdir import Job, State, begin_packing, remove_workdir, work_on
 

@@ -19,12 +19,12 @@ from arraystore.format.spec import Codec, FieldSpec, StoreSpec
 from arraystore.ingestion.content import Content, FieldContent
 from arraystore.ingestion.copying import count_records
 from arraystore.ingestion.fields import Packing, write_content
-from arraystore.ingestion.index import make_tables
 from arraystore.ingestion.package import JoinedPackage, Package, as_paths, find_source
 from arraystore.ingestion.patches import PatchPackage
 from arraystore.ingestion.plan import Rows
 from arraystore.ingestion.progress import Progress, make_progress
 from arraystore.ingestion.report import IngestReport
+from arraystore.ingestion.seek import make_tables
 from arraystore.ingestion.troubles import write_troubles
 from arraystore.ingestion.workdir import Job, begin_packing, remove_workdir, work_on
 from arraystore.sources.archive import column

@@ -44,7 +44,11 @@ def whole(package, tmp_path_factory):
     path = tmp_path_factory.mktemp("whole") / "s.h5"
     report = arraystore.ingest(package.sources(), path, **OPTIONS)
     assert (report.state, report.records, report.images) == ("new", 48, 45)
-    assert sorted(each.name for each in path.parent.iterdir()) == ["s.h5", "s.h5.troubles.csv"]
+    assert sorted(each.name for each in path.parent.iterdir()) == [
+        "s.h5",
+        "s.h5.image.seek",
+        "s.h5.troubles.csv",
+    ]
     return path.read_bytes()
 
 

@@ -144,7 +144,7 @@ def test_a_source_as_it_is(folder, tmp_path, monkeypatch):
 
 def test_a_source_without_a_place_for_them(folder, monkeypatch):
     monkeypatch.setenv("ARRAYSTORE_CACHE", "0")
-    with pytest.raises(InvalidRequestError, match="cache folder is switched off"):
+    with pytest.raises(InvalidRequestError, match="not kept in the cache folder"):
         arraystore.index(folder, progress=False)
 
 

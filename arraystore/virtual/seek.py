@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, get_args
 
 from arraystore.errors import FormatError, InvalidRequestError
+from arraystore.format.containers import is_store, open_layout
+from arraystore.format.seek import cached_seek_path
 from arraystore.ingestion.progress import Progress, make_progress
+from arraystore.ingestion.run import check_choice
+from arraystore.ingestion.seek import Check, jpeg_fields, write_tables
 from arraystore.threads import thread_count
+from arraystore.virtual.opened import open_source
+from arraystore.virtual.request import Request
 
 if TYPE_CHECKING:
-    from arraystore.reader.handle import Handle
+    from arraystore._core import Field
 
-__all__ = ["IndexReport", "index", "make_tables"]
+__all__ = ["IndexReport", "index"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +60,9 @@ class IndexReport:
 
 
 def index(
-    store: str | os.PathLike[str],
+    store: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
-    check: Literal["header", "pixels"] = "header",
+    check: Check = "header",
     workers: int | None = None,
     progress: bool | None = None,
 ) -> IndexReport:
@@ -68,8 +75,8 @@ def index(
 
     Parameters
     ----------
-    store : path-like
-        A store in Zarr or HDF5, or a source: a zip or a folder of images.
+    store : path-like or sequence of path-like
+        A store in Zarr or HDF5; or a source, as `arraystore.open` takes it: a zip, several zips or a folder of images.
     check : {"header", "pixels"}, default "header"
         With "pixels", each image is decoded by libjpeg-turbo as well, and one of which a pixel differs is left to it.
     workers : int, optional
@@ -92,63 +99,32 @@ def index(
     OSError
         If the file cannot be written, such as on a full disk.
     """
-    from arraystore.reader.store import open as open_any
-
-    if check not in ("header", "pixels"):
-        raise InvalidRequestError(f"check {check!r}: expected one of header, pixels")
+    check_choice("check", check, get_args(Check))
     start = time.perf_counter()
     threads, shown = thread_count(workers, name="workers"), make_progress(progress)
-    handle = open_any(store).handle
-    if not any(each.kind == "jpeg" for each in handle.spec.fields):
-        raise FormatError(f"{handle.path}: it has no field of JPEGs, so there is nothing to make seek tables of")
-    if handle.source is not None and handle.source.is_temporary:
-        raise InvalidRequestError(
-            f"{handle.path}: the cache folder is switched off, so the seek tables have no place: ingest it, or leave "
-            "out cache=False and ARRAYSTORE_CACHE=0"
-        )
-    paths, counts = _write(handle, check=check, threads=threads, shown=shown)
-    return IndexReport(paths, *counts, seconds=time.perf_counter() - start)
-
-
-def make_tables(store: Path, *, check: str, threads: int, shown: Progress, anew: bool = True) -> None:
-    """Make the seek tables of a store that has just been written.
-
-    Parameters
-    ----------
-    store : Path
-        The store.
-    check : str
-        As for `index`.
-    threads : int
-        Threads to use.
-    shown : Progress
-        Where progress is shown.
-    anew : bool, default True
-        Whether tables that there are already are made again.
-    """
-    from arraystore.reader.handle import open_store
-
-    handle = open_store(store)
-    names = [each.name for each in handle.spec.fields if each.kind == "jpeg"]
-    if anew or not all(handle.seek_path(name).exists() for name in names):
-        _write(handle, check=check, threads=threads, shown=shown)
+    paths = [store] if isinstance(store, str | os.PathLike) else list(store)
+    if len(paths) == 1 and (is_store(paths[0]) or not os.path.lexists(paths[0])):
+        fields = jpeg_fields(open_layout(paths[0]))
+        return _write(Path(paths[0]), fields, check, threads, shown, start)
+    source = open_source(Request.of(paths, metadata=None, key=None, package=None), cache=True)
+    try:
+        if source.is_temporary:
+            raise InvalidRequestError(
+                f"{source.path}: its index is not kept in the cache folder, so that its seek tables have no place: "
+                "ingest it, or switch the cache folder on (ARRAYSTORE_CACHE)"
+            )
+        path = cached_seek_path(source.layout.path, source.image_field)
+        fields = [(source.images(None, seek=str(path)), path)]
+        return _write(source.path, fields, check, threads, shown, start)
+    finally:
+        source.release()
 
 
 def _write(
-    handle: Handle, *, check: str, threads: int, shown: Progress
-) -> tuple[tuple[Path, ...], tuple[int, int, int]]:
-    """Write the tables of all fields of images; return where they stand, and their numbers."""
-    counts, paths = (0, 0, 0), []
-    for name in [each.name for each in handle.spec.fields if each.kind == "jpeg"]:
-        field, path = handle.field(name), handle.seek_path(name)
-        part = path.with_name(path.name + ".part")
-        part.unlink(missing_ok=True)
-        try:
-            with shown.phase("make seek tables", total=len(field)) as advance:
-                found = field.write_seek(str(part), compare=check == "pixels", threads=threads, progress=advance)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-        counts = (counts[0] + found[0], counts[1] + found[1], counts[2] + found[2])
-        paths.append(path)
-    return tuple(paths), counts
+    store: Path, fields: Sequence[tuple[Field, Path]], check: Check, threads: int, shown: Progress, start: float
+) -> IndexReport:
+    if not fields:
+        raise FormatError(f"{store}: it has no field of JPEGs, so there is nothing to make seek tables of")
+    found = [write_tables(field, path, check=check, threads=threads, shown=shown) for field, path in fields]
+    tables, left, nbytes = (sum(numbers) for numbers in zip(*found, strict=True))
+    return IndexReport(tuple(path for _, path in fields), tables, left, nbytes, time.perf_counter() - start)

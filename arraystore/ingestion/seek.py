@@ -1,0 +1,92 @@
+"""Seek tables for the JPEGs of a store: what makes its crops fast, and can be made again at any time."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from arraystore.format.arrays import field_dtypes
+from arraystore.format.base import Layout
+from arraystore.format.containers import open_layout
+from arraystore.format.seek import seek_path
+from arraystore.ingestion.progress import Progress
+
+if TYPE_CHECKING:
+    from arraystore._core import Field
+
+Check = Literal["header", "pixels"]
+
+
+def jpeg_fields(layout: Layout) -> list[tuple[Field, Path]]:
+    """Return the fields of JPEGs of a store, with the tables that there are, and where the tables of each stand."""
+    from arraystore import _core
+
+    found = []
+    for each in layout.spec.fields:
+        if each.kind == "jpeg":
+            path = seek_path(layout.path, each.name)
+            pieces: dict[str, Any] = {array: layout.pieces(f"{each.name}/{array}") for array in field_dtypes(each.kind)}
+            found.append((_core.Field(each.name, layout.spec.n, seek=str(path), **pieces), path))
+    return found
+
+
+def write_tables(field: Field, path: Path, *, check: Check, threads: int, shown: Progress) -> tuple[int, int, int]:
+    """Write the tables of a field to their place; those that it has been opened with are taken over.
+
+    Parameters
+    ----------
+    field : Field
+        The field.
+    path : Path
+        Where they are to stand; what stands there is replaced once all are made.
+    check : {"header", "pixels"}
+        Whether each image is decoded by libjpeg-turbo as well, to leave those that differ to it.
+    threads : int
+        Threads to use.
+    shown : Progress
+        Where progress is shown.
+
+    Returns
+    -------
+    tuple of int
+        Images with a table, images that are left to libjpeg-turbo, and bytes of all tables.
+    """
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    try:
+        with shown.phase("make seek tables", total=len(field)) as advance:
+            found = field.write_seek(str(part), compare=check == "pixels", threads=threads, progress=advance)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return found
+
+
+def make_tables(store: Path, *, check: Check, threads: int, shown: Progress, anew: bool = True) -> None:
+    """Make the seek tables of a store that has just been written; it is whole without them.
+
+    Parameters
+    ----------
+    store : Path
+        The store.
+    check : {"header", "pixels"}
+        As for `write_tables`.
+    threads : int
+        Threads to use.
+    shown : Progress
+        Where progress is shown.
+    anew : bool, default True
+        Whether tables that there are already are made again.
+    """
+    for field, path in jpeg_fields(open_layout(store)):
+        if not anew and path.exists():
+            continue
+        try:
+            write_tables(field, path, check=check, threads=threads, shown=shown)
+        except OSError as error:
+            warnings.warn(
+                f"{store} is finished, but its seek tables could not be written ({error}): crops are slower until "
+                f"`arraystore index {store}` has made them",
+                stacklevel=3,
+            )
