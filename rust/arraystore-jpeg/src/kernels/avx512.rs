@@ -4,19 +4,20 @@
 //! two or four blocks to a vector; two vectors go side by side, since each step waits for the one before it.
 
 use std::arch::x86_64::{
-    __m128i, __m512i, _mm_castsi128_pd, _mm_storeh_pd, _mm_storel_epi64, _mm256_loadu_si256, _mm256_setzero_si256,
+    __m128i, __m512i, _mm_castsi128_pd, _mm_cvtsi32_si128, _mm_storeh_pd, _mm_storel_epi64, _mm256_loadu_si256, _mm256_setzero_si256,
     _mm256_storeu_si256, _mm512_abs_epi16, _mm512_add_epi16, _mm512_add_epi32, _mm512_alignr_epi32, _mm512_castps_si512,
-    _mm512_castsi256_si512, _mm512_castsi512_ps, _mm512_cmpgt_epu16_mask, _mm512_dpwssd_epi32, _mm512_extracti32x4_epi32,
+    _mm512_castsi256_si512, _mm512_castsi512_ps, _mm512_cmpgt_epu16_mask, _mm512_cvtepu8_epi16, _mm512_dpwssd_epi32, _mm512_extracti32x4_epi32,
     _mm512_inserti64x4, _mm512_loadu_si512, _mm512_madd_epi16, _mm512_maddubs_epi16, _mm512_mask_blend_epi16,
     _mm512_mask_permutexvar_epi8, _mm512_mask_storeu_epi8, _mm512_maskz_permutexvar_epi8, _mm512_max_epu16,
     _mm512_mulhrs_epi16, _mm512_mullo_epi16, _mm512_packs_epi32, _mm512_packus_epi16, _mm512_permutex2var_epi8,
-    _mm512_permutex2var_epi16, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8,
-    _mm512_shuffle_i64x2, _mm512_shuffle_ps, _mm512_slli_epi32, _mm512_srai_epi16, _mm512_srai_epi32, _mm512_srli_epi16,
-    _mm512_storeu_si512, _mm512_sub_epi32, _mm512_unpackhi_epi32, _mm512_unpacklo_epi32,
+    _mm512_permutex2var_epi16, _mm512_permutexvar_epi8, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8,
+    _mm512_shuffle_i64x2, _mm512_shuffle_ps, _mm512_slli_epi32, _mm512_sra_epi16, _mm512_srai_epi32, _mm512_srli_epi16,
+    _mm512_storeu_si512, _mm512_sub_epi32, _mm512_unpackhi_epi8, _mm512_unpackhi_epi32, _mm512_unpacklo_epi8, _mm512_unpacklo_epi32,
 };
 
 use super::{MOST, Row};
 use crate::entropy::Block;
+use crate::frame::Sampling;
 use crate::pixels::{Job, Jobs};
 use crate::quantisation::{INDEX_OF, Quantisation};
 
@@ -574,94 +575,255 @@ static SHUFFLES: Shuffles = {
     all
 };
 
-/// Luma and colour of 4:2:0 to RGB.
+/// A row of luma, and of colour unless it is gray, to RGB.
 pub(super) fn row(row: &Row<'_>, out: &mut [u8], start: usize) {
-    let computed = row.width + row.odd;
-    assert!(row.luma.len() >= computed.next_multiple_of(STEP), "the row of luma is too short");
-    let needed = row.pair + computed.next_multiple_of(STEP) + STEP;
-    assert!(row.pair >= 2 && row.near.len() >= needed && row.far.len() >= needed, "a row of colour is too short");
+    assert!(row.is_fancy, "colour is repeated");
+    let padded = (row.width + row.odd).next_multiple_of(STEP);
+    let (across, down) = row.sampling.pixels();
+    assert!(row.luma.len() >= padded, "the row of luma is too short");
+    // Pairs of the pixels, and those that are read ahead.
+    let needed = row.pair + 2 * (padded / across) + if across == 2 { STEP } else { 0 };
+    assert!(
+        row.sampling == Sampling::Gray || row.pair >= 2 && row.near.len() >= needed && row.far.len() >= needed,
+        "a row of colour is too short"
+    );
     assert!(out.len() >= start + row.width * 3, "the row of pixels is too short");
     // SAFETY: the processor has the instructions, and the rows have just been measured.
-    unsafe { row_420(row, out, start) }
+    unsafe {
+        match (row.sampling, across, down) {
+            (Sampling::Gray, ..) => gray(row, out, start),
+            (_, 2, 2) => colour::<2, 2>(row, out, start),
+            (_, 2, _) => colour::<2, 1>(row, out, start),
+            (_, _, 2) => colour::<1, 2>(row, out, start),
+            _ => colour::<1, 1>(row, out, start),
+        }
+    }
+}
+
+/// Writes the pixels from column `x` on, as far as they are wanted or there is room behind them.
+///
+/// # Safety
+///
+/// `out` must have all pixels of the row, from byte `start` on.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn write(vectors: [__m512i; 3], x: usize, row: &Row<'_>, out: &mut [u8], start: usize) {
+    let Row { odd, width, .. } = *row;
+    let at = start + 3 * x;
+    // Of the first pixel, if it is not wanted, nothing may be written: it is the last one of the row before.
+    let is_first = x == 0 && odd == 1;
+    if at >= 3 * odd && at - 3 * odd + 3 * STEP <= out.len() {
+        let to = out[at - 3 * odd..].as_mut_ptr();
+        // SAFETY: 192 bytes of `out`. What is behind the row is written later, or nobody's.
+        unsafe {
+            let kept = to.cast::<[u8; 3]>().read();
+            _mm512_storeu_si512(to.cast(), vectors[0]);
+            _mm512_storeu_si512(to.add(64).cast(), vectors[1]);
+            _mm512_storeu_si512(to.add(128).cast(), vectors[2]);
+            if is_first {
+                to.cast::<[u8; 3]>().write(kept);
+            }
+        }
+    } else {
+        let nbytes = 3 * (width + odd - x);
+        for (number, vector) in vectors.into_iter().enumerate() {
+            // The bytes that the row still wants of this vector.
+            let wanted = nbytes.saturating_sub(64 * number).min(64);
+            let skipped = if is_first && number == 0 { 3 } else { 0 };
+            if wanted > 0 {
+                let mask = u64::MAX >> (64 - wanted) & u64::MAX << skipped;
+                let to = out.as_mut_ptr().wrapping_add(at + 64 * number).wrapping_sub(3 * odd);
+                // SAFETY: only bytes of the row are written, which `out` has.
+                unsafe { _mm512_mask_storeu_epi8(to.cast(), mask, vector) }
+            }
+        }
+    }
 }
 
 /// # Safety
 ///
 /// Rows must be as long as [`row`] asserts.
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
-unsafe fn row_420(row: &Row<'_>, out: &mut [u8], start: usize) {
-    let Row {
-        luma,
-        near,
-        far,
-        pair,
-        odd,
-        width,
-        ..
-    } = *row;
-    let (luma, near, far) = (luma.as_ptr(), near[pair..].as_ptr(), far[pair..].as_ptr());
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+unsafe fn gray(row: &Row<'_>, out: &mut [u8], start: usize) {
+    /// Each luma three times.
+    static THREE_TIMES: [Bytes; 3] = {
+        let mut all = [Bytes([0; 64]); 3];
+        let mut byte = 0;
+        while byte < 192 {
+            #[expect(clippy::cast_possible_truncation, reason = "below 64")]
+            {
+                all[byte / 64].0[byte % 64] = (byte / 3) as u8;
+            }
+            byte += 1;
+        }
+        all
+    };
+    for x in (0..row.width).step_by(STEP) {
+        // SAFETY: the caller promises that there are as many bytes.
+        unsafe {
+            let luma = _mm512_loadu_si512(row.luma.as_ptr().add(x).cast());
+            let vectors = [
+                _mm512_permutexvar_epi8(bytes(&THREE_TIMES[0]), luma),
+                _mm512_permutexvar_epi8(bytes(&THREE_TIMES[1]), luma),
+                _mm512_permutexvar_epi8(bytes(&THREE_TIMES[2]), luma),
+            ];
+            write(vectors, x, row, out, start);
+        }
+    }
+}
+
+/// Pairs of 16 samples: of two rows three parts of the near and one of the far one, or just the near one.
+///
+/// # Safety
+///
+/// There must be 32 bytes of both.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+unsafe fn column<const DOWN: usize>(near: *const u8, far: *const u8) -> __m512i {
+    // SAFETY: the caller promises that there are as many bytes.
+    let (near, far) = unsafe { (_mm256_loadu_si256(near.cast()), _mm256_loadu_si256(far.cast())) };
+    if DOWN == 1 {
+        return _mm512_cvtepu8_epi16(near);
+    }
+    let by_turns = bytes(&SHUFFLES.by_turns);
+    let both = _mm512_permutex2var_epi8(_mm512_castsi256_si512(near), by_turns, _mm512_castsi256_si512(far));
+    _mm512_maddubs_epi16(both, _mm512_set1_epi16(0x0103))
+}
+
+/// The same of 32 samples: the even and the odd ones.
+///
+/// # Safety
+///
+/// There must be 64 bytes of both.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn two_columns<const DOWN: usize>(near: *const u8, far: *const u8) -> [__m512i; 2] {
+    /// In each lane four even pairs, then four odd ones.
+    static EVEN_FIRST: Bytes = {
+        let mut places = [0; 64];
+        let mut at = 0;
+        while at < 64 {
+            #[expect(clippy::cast_possible_truncation, reason = "below 16")]
+            {
+                places[at] = (at % 8 / 2 * 4 + at % 16 / 8 * 2 + at % 2) as u8;
+            }
+            at += 1;
+        }
+        Bytes(places)
+    };
+    // SAFETY: the caller promises that there are as many bytes.
+    let (near, far) = unsafe { (_mm512_loadu_si512(near.cast()), _mm512_loadu_si512(far.cast())) };
+    let near = _mm512_shuffle_epi8(near, bytes(&EVEN_FIRST));
+    if DOWN == 1 {
+        let zero = _mm512_setzero_si512();
+        return [_mm512_unpacklo_epi8(near, zero), _mm512_unpackhi_epi8(near, zero)];
+    }
+    let far = _mm512_shuffle_epi8(far, bytes(&EVEN_FIRST));
     let three_to_one = _mm512_set1_epi16(0x0103);
-    // Rounds, and moves colour to around zero.
-    let round = _mm512_set1_epi16(8 - (128 << 4));
-    let minus_one = _mm512_set1_epi16(-1);
+    [
+        _mm512_maddubs_epi16(_mm512_unpacklo_epi8(near, far), three_to_one),
+        _mm512_maddubs_epi16(_mm512_unpackhi_epi8(near, far), three_to_one),
+    ]
+}
+
+/// Blue and red, and green, of 32 pixels, of the colour of even and of odd ones, around zero.
+///
+/// # Safety
+///
+/// There must be 32 bytes of luma.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
+unsafe fn convert(even: __m512i, odd: __m512i, luma: *const u8) -> (__m512i, __m512i) {
     // Blue and red: 1.772 and 1.402, less the one that is added; in units of 2^-15.
     let blue_red = factors_of(25_297, 13_173);
     let green = factors_of(-11_277, -23_401);
     let half = _mm512_set1_epi32(1 << 14);
-    let by_turns = bytes(&SHUFFLES.by_turns);
-    let (luma_even, luma_odd) = (bytes(&SHUFFLES.luma[0]), bytes(&SHUFFLES.luma[1]));
+    // SAFETY: the caller promises that there are as many bytes.
+    let luma = _mm512_castsi256_si512(unsafe { _mm256_loadu_si256(luma.cast()) });
+    let luma_even = _mm512_maskz_permutexvar_epi8(0x5555_5555_5555_5555, bytes(&SHUFFLES.luma[0]), luma);
+    let luma_odd = _mm512_maskz_permutexvar_epi8(0x5555_5555_5555_5555, bytes(&SHUFFLES.luma[1]), luma);
+    // Green of even pixels in the lower words, of odd ones in the upper words.
+    let green_even = _mm512_srai_epi32::<15>(_mm512_dpwssd_epi32(half, even, green));
+    let green_odd = _mm512_slli_epi32::<1>(_mm512_dpwssd_epi32(half, odd, green));
+    let mixed_green = _mm512_mask_blend_epi16(
+        0xaaaa_aaaa,
+        _mm512_add_epi16(green_even, luma_even),
+        _mm512_add_epi16(green_odd, luma_odd),
+    );
+    let mixed_even = _mm512_add_epi16(_mm512_add_epi16(even, luma_even), _mm512_mulhrs_epi16(even, blue_red));
+    let mixed_odd = _mm512_add_epi16(_mm512_add_epi16(odd, luma_odd), _mm512_mulhrs_epi16(odd, blue_red));
+    (_mm512_packus_epi16(mixed_even, mixed_odd), mixed_green)
+}
+
+/// Luma and colour, a sample of which belongs to so many pixels across and down, to RGB.
+///
+/// # Safety
+///
+/// Rows must be as long as [`row`] asserts.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
+unsafe fn colour<const ACROSS: usize, const DOWN: usize>(row: &Row<'_>, out: &mut [u8], start: usize) {
+    let (luma, near, far) = (
+        row.luma.as_ptr(),
+        row.near[row.pair..].as_ptr(),
+        row.far[row.pair..].as_ptr(),
+    );
+    // Samples are mixed as three to one in each direction: colour is that many times too large.
+    let bits = match (ACROSS, DOWN) {
+        (2, 2) => 4,
+        (1, 1) => 0,
+        _ => 2,
+    };
+    let shift = _mm_cvtsi32_si128(bits);
+    // What is added before, of even and odd pixels, and what moves colour to around zero.
+    let rounds = match (ACROSS, DOWN) {
+        (2, 2) => [8, 7],
+        (2, _) => [1, 2],
+        (_, 2) => [1 + i16::from(row.is_lower); 2],
+        _ => [0, 0],
+    };
+    let rounds = rounds.map(|round| round - (128 << bits));
+    let rounds = [_mm512_set1_epi16(rounds[0]), _mm512_set1_epi16(rounds[1])];
     let (first, middle) = (bytes(&SHUFFLES.first), bytes(&SHUFFLES.middle));
     let (middle_green, last) = (bytes(&SHUFFLES.middle_green), bytes(&SHUFFLES.last));
-    // 16 pairs: three parts of the near row and one of the far row.
-    macro_rules! column {
-        ($at:expr) => {{
-            // SAFETY: the caller promises that there are as many bytes.
-            let (near, far) =
-                unsafe { (_mm256_loadu_si256(near.add($at).cast()), _mm256_loadu_si256(far.add($at).cast())) };
-            let both = _mm512_permutex2var_epi8(_mm512_castsi256_si512(near), by_turns, _mm512_castsi256_si512(far));
-            _mm512_maddubs_epi16(both, three_to_one)
-        }};
-    }
-    macro_rules! mixed {
-        ($colour:ident, $luma:ident) => {
-            _mm512_add_epi16(_mm512_add_epi16($colour, $luma), _mm512_mulhrs_epi16($colour, blue_red))
+    macro_rules! rounded {
+        ($sum:expr, $is_odd:literal) => {
+            _mm512_sra_epi16(_mm512_add_epi16($sum, rounds[$is_odd]), shift)
         };
     }
-    let mut before = {
+    let [mut before, mut this] = [_mm512_setzero_si512(); 2];
+    if ACROSS == 2 {
+        // SAFETY: the caller promises that there are as many bytes.
+        this = unsafe { column::<DOWN>(near, far) };
         // SAFETY: `pair` is 2 or more.
         let (near, far) = unsafe { (near.sub(2).cast::<[u8; 2]>().read(), far.sub(2).cast::<[u8; 2]>().read()) };
-        let [cb, cr] = [0, 1].map(|number| i32::from(near[number]) * 3 + i32::from(far[number]));
-        factors_of(cb, cr)
-    };
-    let mut this = column!(0);
-    let mut x = 0;
-    while x < width + odd {
+        let [cb, cr] = [0, 1].map(|number| {
+            let (near, far) = (i32::from(near[number]), i32::from(far[number]));
+            if DOWN == 2 { near * 3 + far } else { near }
+        });
+        before = factors_of(cb, cr);
+    }
+    for x in (0..row.width + row.odd).step_by(STEP) {
         macro_rules! part {
             ($at:expr) => {{
-                let behind = column!($at + 32);
+                let [even, odd] = if ACROSS == 2 {
+                    // SAFETY: the caller promises that there are as many bytes.
+                    let behind = unsafe { column::<DOWN>(near.add($at + 32), far.add($at + 32)) };
+                    let previous = _mm512_alignr_epi32::<15>(this, before);
+                    let next = _mm512_alignr_epi32::<1>(behind, this);
+                    let three = _mm512_add_epi16(_mm512_add_epi16(this, this), this);
+                    before = this;
+                    this = behind;
+                    [
+                        rounded!(_mm512_add_epi16(three, previous), 0),
+                        rounded!(_mm512_add_epi16(three, next), 1),
+                    ]
+                } else {
+                    // SAFETY: the caller promises that there are as many bytes.
+                    let [even, odd] = unsafe { two_columns::<DOWN>(near.add(2 * $at), far.add(2 * $at)) };
+                    [rounded!(even, 0), rounded!(odd, 1)]
+                };
                 // SAFETY: the caller promises that there are as many bytes.
-                let luma = _mm512_castsi256_si512(unsafe { _mm256_loadu_si256(luma.add($at).cast()) });
-                let previous = _mm512_alignr_epi32::<15>(this, before);
-                let next = _mm512_alignr_epi32::<1>(behind, this);
-                let three = _mm512_add_epi16(_mm512_add_epi16(this, this), _mm512_add_epi16(this, round));
-                let even = _mm512_srai_epi16::<4>(_mm512_add_epi16(three, previous));
-                let odd = _mm512_srai_epi16::<4>(_mm512_add_epi16(_mm512_add_epi16(three, minus_one), next));
-                before = this;
-                this = behind;
-                let luma_even = _mm512_maskz_permutexvar_epi8(0x5555_5555_5555_5555, luma_even, luma);
-                let luma_odd = _mm512_maskz_permutexvar_epi8(0x5555_5555_5555_5555, luma_odd, luma);
-                // Green of even pixels in the lower words, of odd ones in the upper words.
-                let green_even = _mm512_srai_epi32::<15>(_mm512_dpwssd_epi32(half, even, green));
-                let green_odd = _mm512_slli_epi32::<1>(_mm512_dpwssd_epi32(half, odd, green));
-                let green = _mm512_mask_blend_epi16(
-                    0xaaaa_aaaa,
-                    _mm512_add_epi16(green_even, luma_even),
-                    _mm512_add_epi16(green_odd, luma_odd),
-                );
-                (
-                    _mm512_packus_epi16(mixed!(even, luma_even), mixed!(odd, luma_odd)),
-                    green,
-                )
+                unsafe { convert(even, odd, luma.add($at)) }
             }};
         }
         let (pairs_low, green_low) = part!(x);
@@ -677,35 +839,7 @@ unsafe fn row_420(row: &Row<'_>, out: &mut [u8], start: usize) {
             ),
             _mm512_permutex2var_epi8(pairs_high, last, green),
         ];
-        let at = start + 3 * x;
-        // Of the first pixel, if it is not wanted, nothing may be written: it is the last one of the row before.
-        let is_first = x == 0 && odd == 1;
-        if at >= 3 * odd && at - 3 * odd + 3 * STEP <= out.len() {
-            let to = out[at - 3 * odd..].as_mut_ptr();
-            // SAFETY: 192 bytes of `out`. What is behind the row is written later, or nobody's.
-            unsafe {
-                let kept = to.cast::<[u8; 3]>().read();
-                _mm512_storeu_si512(to.cast(), vectors[0]);
-                _mm512_storeu_si512(to.add(64).cast(), vectors[1]);
-                _mm512_storeu_si512(to.add(128).cast(), vectors[2]);
-                if is_first {
-                    to.cast::<[u8; 3]>().write(kept);
-                }
-            }
-        } else {
-            let nbytes = 3 * (width + odd - x);
-            for (number, vector) in vectors.into_iter().enumerate() {
-                // The bytes that the row still wants of this vector.
-                let wanted = nbytes.saturating_sub(64 * number).min(64);
-                let skipped = if is_first && number == 0 { 3 } else { 0 };
-                if wanted > 0 {
-                    let mask = u64::MAX >> (64 - wanted) & u64::MAX << skipped;
-                    let to = out.as_mut_ptr().wrapping_add(at + 64 * number).wrapping_sub(3 * odd);
-                    // SAFETY: only bytes of the row are written, which `out` has.
-                    unsafe { _mm512_mask_storeu_epi8(to.cast(), mask, vector) }
-                }
-            }
-        }
-        x += STEP;
+        // SAFETY: the caller promises that `out` has the row.
+        unsafe { write(vectors, x, row, out, start) }
     }
 }
