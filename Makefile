@@ -46,7 +46,7 @@ lint: $(STAMPS)/test $(STAMPS)/extension
 	$(SAY) "clippy"
 	@cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 	$(SAY) "rustdoc"
-	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps --package arraystore-core
+	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps --package arraystore-core --package arraystore-jpeg
 	$(SAY) "ruff check"
 	@ruff check --quiet
 	$(SAY) "ruff format"
@@ -61,7 +61,7 @@ lint: $(STAMPS)/test $(STAMPS)/extension
 .PHONY: test-rust
 test-rust: $(STAMPS)/base
 	$(SAY) "cargo test"
-	@cargo test --locked --package arraystore-core --quiet
+	@cargo test --locked --package arraystore-core --package arraystore-jpeg --quiet
 
 ##  make test-python [ARGS=...]     tests, docstrings, README and docs; ARGS go to pytest
 .PHONY: test-python

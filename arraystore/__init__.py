@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from arraystore._core import __version__
     from arraystore.ingestion.append import append
     from arraystore.ingestion.export import export
+    from arraystore.ingestion.index import index
     from arraystore.ingestion.merge import merge
     from arraystore.ingestion.run import ingest
     from arraystore.reader.store import Store, open
     from arraystore.reader.view import View
     from arraystore.virtual.verify import verify
 
-__all__ = ["Store", "View", "__version__", "append", "errors", "export", "ingest", "merge", "open", "verify"]
+__all__ = ["Store", "View", "__version__", "append", "errors", "export", "index", "ingest", "merge", "open", "verify"]
 
 # Loaded at first use (PEP 562), so that `import arraystore` costs a worker or a command line next to nothing.
 _HOMES = {
@@ -26,6 +27,7 @@ _HOMES = {
     "__version__": "arraystore._core",
     "append": "arraystore.ingestion.append",
     "export": "arraystore.ingestion.export",
+    "index": "arraystore.ingestion.index",
     "ingest": "arraystore.ingestion.run",
     "merge": "arraystore.ingestion.merge",
     "open": "arraystore.reader.store",

@@ -259,6 +259,7 @@ class Field:
         width: _Pieces | None = None,
         status: _Pieces | None = None,
         keys: Keys | None = None,
+        seek: str | None = None,
     ) -> Field: ...
     @staticmethod
     def elsewhere(
@@ -277,7 +278,17 @@ class Field:
         status: _Pieces,
         path: Field | None = None,
         keys: Keys | None = None,
+        seek: str | None = None,
     ) -> Field: ...
+    def write_seek(
+        self,
+        path: str,
+        *,
+        compare: bool,
+        threads: int,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> tuple[int, int, int]: ...
+    def has_seek(self) -> bool: ...
     def __len__(self) -> int: ...
     def offsets(self) -> Buffer: ...
     def encoding(self) -> Buffer: ...

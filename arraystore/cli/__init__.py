@@ -12,9 +12,9 @@ import arraystore
 
 __all__ = ["main"]
 
-_COMMANDS = ("ingest", "append", "merge", "export", "info", "get", "verify", "demo")
+_COMMANDS = ("ingest", "append", "merge", "export", "index", "info", "get", "verify", "demo")
 # What an interruption leaves is finished by the same command.
-_TAKEN_UP_AGAIN = ("ingest", "append", "merge", "export")
+_TAKEN_UP_AGAIN = ("ingest", "append", "merge", "export", "index")
 
 _DESCRIPTION = "An array store for millions of small scientific JPEGs: lossless Zarr v3, read as random crops."
 _EXAMPLES = """\

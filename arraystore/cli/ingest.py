@@ -96,6 +96,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         default="none",
         help="compress patches, such as those of BioSR (default: none, so that they can be mapped)",
     )
+    add("--no-index", action="store_true", help="make no seek tables; `arraystore index` makes them later")
     add("--workers", metavar="N", type=int, help="threads (default: $ARRAYSTORE_NUM_THREADS, or all cores)")
     add("--overwrite", action="store_true", help="replace a store that stands there")
     add("--quiet", action="store_true", help="no progress")
@@ -128,6 +129,7 @@ def run(arguments: argparse.Namespace) -> int:
         workers=arguments.workers,
         progress=not arguments.quiet,
         overwrite=arguments.overwrite,
+        index=not arguments.no_index,
     )
     print(json.dumps(report.to_json(), indent=1) if arguments.json else report)
     return report.exit_code

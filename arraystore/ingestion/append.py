@@ -16,6 +16,7 @@ from arraystore.format.spec import Status, StoreSpec
 from arraystore.ingestion.additions import Additions, find_additions
 from arraystore.ingestion.copying import count_records
 from arraystore.ingestion.fields import Packing, write_content
+from arraystore.ingestion.index import make_tables
 from arraystore.ingestion.package import Package, as_paths, find_package
 from arraystore.ingestion.plan import Rows
 from arraystore.ingestion.progress import Progress, format_count, format_nbytes, make_progress
@@ -197,6 +198,7 @@ def append(
         counts = run.all_steps()
     if counts is None:
         return _nothing_added(growing, start)
+    make_tables(growing.path, check=check, threads=threads, shown=shown)
     listed = troubles_path(growing.path, spec.generation + 1)
     return AppendReport(
         path=growing.path,

@@ -19,6 +19,7 @@ from arraystore.format.layout import DEFAULT_SHARD_NBYTES
 from arraystore.format.spec import FieldSpec, Status, StoreSpec
 from arraystore.ingestion.content import Content, FieldContent, ItemsContent
 from arraystore.ingestion.fields import Packing, Written, write_content
+from arraystore.ingestion.index import make_tables
 from arraystore.ingestion.items import Gathering, gather_array_field
 from arraystore.ingestion.progress import Progress, format_count, format_nbytes
 from arraystore.ingestion.stored import StoredPart, gather_field
@@ -222,6 +223,7 @@ def write_store(
             )
             writer.commit(whole)
             remove_workdir(writer)
+    make_tables(writer.path, check="header", threads=threads, shown=shown, anew=state != "complete")
     return state
 
 

@@ -19,6 +19,7 @@ from arraystore.format.spec import Codec, FieldSpec, StoreSpec
 from arraystore.ingestion.content import Content, FieldContent
 from arraystore.ingestion.copying import count_records
 from arraystore.ingestion.fields import Packing, write_content
+from arraystore.ingestion.index import make_tables
 from arraystore.ingestion.package import JoinedPackage, Package, as_paths, find_source
 from arraystore.ingestion.patches import PatchPackage
 from arraystore.ingestion.plan import Rows
@@ -53,6 +54,7 @@ def ingest(
     overwrite: bool = False,
     codec: Literal["none", "zstd", "blosc"] = "none",
     shard_nbytes: int | None = None,
+    index: bool = True,
 ) -> IngestReport:
     """Make a store of a package of images and its metadata table, or of patches.
 
@@ -95,6 +97,8 @@ def ingest(
     shard_nbytes : int, optional
         Size of the files that hold the images; by default 256 MiB, and all patches of a field in one if they are not
         compressed.
+    index : bool, default True
+        Whether the seek tables of the images are made, too, see `arraystore.index`.
 
     Returns
     -------
@@ -156,6 +160,8 @@ def ingest(
     with work_on(writer, job, overwrite=overwrite) as state:
         if state != "complete":
             _Run(found, job, Packing(writer, job.fingerprint, threads, shard_nbytes), shown).all_steps()
+    if index:
+        make_tables(writer.path, check=check, threads=threads, shown=shown, anew=state != "complete")
     return _report(
         writer.path, state=state, seconds=time.perf_counter() - start, table=found.table, further=found.further
     )

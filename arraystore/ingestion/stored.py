@@ -81,7 +81,9 @@ class StoredPart:
 
     def field(self, name: str) -> Field:
         """Return a field of images or of texts, which it has."""
-        pieces = {array: self.layout.pieces(f"{name}/{array}") for array in field_dtypes(self.spec.field(name).kind)}
+        pieces: dict[str, Any] = {
+            array: self.layout.pieces(f"{name}/{array}") for array in field_dtypes(self.spec.field(name).kind)
+        }
         return _core.Field(name, self.spec.n, keys=self.all_keys, **pieces)
 
     def array_field(self, name: str) -> ArrayField:

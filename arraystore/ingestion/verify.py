@@ -181,5 +181,5 @@ def _open_keys(layout: Layout) -> Keys | None:
 def _open_field(layout: Layout, name: str, arrays: Iterable[str], keys: Keys | None) -> Field:
     from arraystore import _core
 
-    pieces = {array: layout.pieces(f"{name}/{array}") for array in arrays}
+    pieces: dict[str, Any] = {array: layout.pieces(f"{name}/{array}") for array in arrays}
     return _core.Field(name, layout.spec.n, keys=keys, **pieces)

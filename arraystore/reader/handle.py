@@ -15,6 +15,7 @@ from arraystore.errors import InvalidRequestError
 from arraystore.format.arrays import KEY_DTYPES, field_dtypes
 from arraystore.format.base import KEY, Layout
 from arraystore.format.containers import open_layout
+from arraystore.format.seek import cached_seek_path, seek_path
 from arraystore.format.spec import StoreSpec
 
 if TYPE_CHECKING:
@@ -85,6 +86,12 @@ class Handle:
         """Return a field by its name, which is one of the specification."""
         return self._once("field", name, lambda: self._make_field(name))
 
+    def seek_path(self, name: str) -> Path:
+        """Return where the seek tables of a field of JPEGs stand; there may be none."""
+        if self.source is not None:
+            return cached_seek_path(self.layout.path, name)
+        return seek_path(self.layout.path, name)
+
     def array_field(self, name: str) -> ArrayField:
         """Return a field of arrays by its name, which is one of the specification."""
         # Imported here: who reads images needs nothing of it.
@@ -128,10 +135,11 @@ class Handle:
 
     def _make_field(self, name: str) -> _core.Field:
         if self.source is not None and name == self.source.image_field:
-            return self.source.images(self.keys())
+            return self.source.images(self.keys(), seek=str(self.seek_path(name)))
         # All of them: without its checksums, a field would be read unchecked.
         pieces = {array: self.layout.pieces(f"{name}/{array}") for array in field_dtypes(self.spec.field(name).kind)}
-        return _core.Field(name, self.spec.n, keys=self.keys(), **pieces)
+        seek = str(self.seek_path(name)) if self.spec.field(name).kind == "jpeg" else None
+        return _core.Field(name, self.spec.n, keys=self.keys(), seek=seek, **pieces)
 
 
 def open_store(path: str | os.PathLike[str]) -> Handle:

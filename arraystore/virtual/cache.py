@@ -16,6 +16,7 @@ from pathlib import Path
 from arraystore.errors import ArrayStoreError
 from arraystore.format.base import Layout
 from arraystore.format.containers import open_layout
+from arraystore.format.seek import cached_seek_path
 from arraystore.sources.registry import published_as
 from arraystore.virtual.request import Request, are_unchanged, digest
 
@@ -141,6 +142,8 @@ def build_in_cache(request: Request, build: Callable[[Path], bool]) -> Layout | 
         if other != layout.path:
             _logger.info("%s: removed, it was of an older state of %s", other, ", ".join(request.paths))
             shutil.rmtree(other, ignore_errors=True)
+            for tables in folder.glob(cached_seek_path(other, "*").name):
+                tables.unlink(missing_ok=True)
     return layout
 
 

@@ -75,17 +75,24 @@ class OpenedSource:
         return replace(spec, fields=tuple(each for each in fields if each.name != self._paths))
 
     @property
+    def is_temporary(self) -> bool:
+        """Whether its index is removed when it is closed."""
+        return self._remove is not None
+
+    @property
     def image_field(self) -> str:
         """Name of the field of images."""
         return self._field
 
-    def images(self, keys: _core.Keys | None) -> _core.Field:
+    def images(self, keys: _core.Keys | None, *, seek: str | None = None) -> _core.Field:
         """Return the images as the core reads them.
 
         Parameters
         ----------
         keys : Keys or None
             The keys, to name records in messages.
+        seek : str, optional
+            File of their seek tables.
 
         Returns
         -------
@@ -97,7 +104,13 @@ class OpenedSource:
         if any(field.name == self._paths for field in self.layout.spec.fields):
             paths = _core.Field(self._paths, n, **self._pieces(self._paths, RAGGED_DTYPES))
         return _core.Field.elsewhere(
-            self._field, n, sources=sources, path=paths, keys=keys, **self._pieces(self._field, PLACE_DTYPES)
+            self._field,
+            n,
+            sources=sources,
+            path=paths,
+            keys=keys,
+            seek=seek,
+            **self._pieces(self._field, PLACE_DTYPES),
         )
 
     @property

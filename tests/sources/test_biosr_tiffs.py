@@ -63,7 +63,7 @@ def test_sound_files_are_what_tifffile_reads(tmp_path, form, dtype):
 # PackBits has no predictor.
 @pytest.mark.parametrize(
     ("compression", "predictors"),
-    [("tiff_lzw", (1, 2, 3)), ("packbits", (1,)), ("tiff_adobe_deflate", (1, 2, 3))],
+    [("tiff_lzw", (1, 2, 3)), ("packbits", (1,)), ("tiff_adobe_deflate", (1, 2, 3)), ("zstd", (1, 2, 3))],
 )
 @pytest.mark.parametrize("dtype", ["float32", "uint16"])
 def test_compressed_files_are_what_libtiff_was_given(tmp_path, compression, predictors, dtype):

@@ -14,6 +14,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use arraystore_core::checksum;
 use arraystore_core::crop::{Policy, Size};
 use arraystore_core::field::{Field, FieldBytes, FieldParts, Ragged, ReadOptions};
 use arraystore_core::images::{Boxes, CropOptions, Output};
@@ -82,7 +83,7 @@ fn field(folder: &Path, images: &[Vec<u8>]) -> Field {
     let lengths = images
         .iter()
         .flat_map(|image| u32::try_from(image.len()).unwrap().to_le_bytes());
-    let checksums = images.iter().flat_map(|image| crc32c::crc32c(image).to_le_bytes());
+    let checksums = images.iter().flat_map(|image| checksum::crc32c(image).to_le_bytes());
     let parts = FieldParts {
         bytes: FieldBytes::Here(Ragged {
             data: write("data", images.concat()),
@@ -94,6 +95,7 @@ fn field(folder: &Path, images: &[Vec<u8>]) -> Field {
         width: None,
         status: None,
         keys: None,
+        seek: None,
     };
     Field::new("image".to_owned(), len, parts)
 }

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use arraystore_core::crop::{Crop, CropBox, Policy, Size, choose};
 use arraystore_core::instructions::Instructions;
-use arraystore_core::jpeg::{self, RGBX_CHANNELS, Region};
+use arraystore_core::jpeg::{self, Region};
 use arraystore_core::output::{Axes, RowWriter, Target};
 use arraystore_core::random::RandomKey;
 use arraystore_core::resize::{ROW_PADDING_NBYTES, Resize};
@@ -63,22 +63,22 @@ fn area_of(cut: CropBox) -> Area {
 }
 
 /// Memory of one image of the batch.
-fn places<'a>(out: &'a mut [u8], each: usize) -> impl Iterator<Item = &'a mut [u8]> {
+fn places(out: &mut [u8], each: usize) -> impl Iterator<Item = &mut [u8]> {
     out.chunks_exact_mut(each)
 }
 
 fn turbo(each: usize) -> Contender {
-    let mut decoder = jpeg::Decoder::new().unwrap();
+    let mut decoder = jpeg::Turbo::new().unwrap();
     contender("libjpeg-turbo", move |samples, crops, out| {
         for ((sample, crop), out) in samples.iter().zip(crops).zip(places(out, each)) {
             let nbytes = jpeg::pixel_nbytes(crop.cut.size, 3);
             let out = &mut out[..nbytes];
             if crop.cut.size == sample.size {
-                let decoded: Result<_, String> = decoder.decode(&sample.jpeg, |_| Ok(&mut *out));
-                decoded.unwrap();
+                let outcome: Result<_, String> = decoder.decode(&sample.jpeg, |_| Ok(&mut *out));
+                outcome.unwrap();
             } else {
-                let decoded: Result<_, String> = decoder.decode_box(&sample.jpeg, |_| Ok(crop.cut), |_| Ok(&mut *out));
-                decoded.unwrap();
+                let outcome: Result<_, String> = decoder.decode_box(&sample.jpeg, |_| Ok(crop.cut), |_| Ok(&mut *out));
+                outcome.unwrap();
             }
         }
     })
@@ -98,11 +98,11 @@ fn ours(instructions: Instructions, has_seek: bool, each: usize) -> Contender {
 }
 
 fn turbo_resized() -> Contender {
-    let (mut decoder, mut resize) = (jpeg::Decoder::new().unwrap(), Resize::default());
+    let (mut decoder, mut resize) = (jpeg::Turbo::new().unwrap(), Resize::default());
     contender("libjpeg-turbo and our resize", move |samples, crops, out| {
         for ((sample, crop), out) in samples.iter().zip(crops).zip(places(out, VALUES)) {
             let choose = |_| Ok::<_, String>((crop.cut, ()));
-            let (region, cut, ()) = decoder.decode_region(&sample.jpeg, RGBX_CHANNELS, choose).unwrap();
+            let (region, cut, ()) = decoder.decode_region(&sample.jpeg, choose).unwrap();
             let mut writer = RowWriter::new(Target::Bytes(out), Axes::ChannelsLast, OUTPUT);
             resize.write(region, cut, crop.flip, &mut writer);
         }

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::batch;
+use crate::checksum;
 use crate::crop::Size;
 use crate::error::{Error, Result};
 use crate::extent::{Encoding, Extent, Scratch, SourceRef};
@@ -150,14 +151,7 @@ impl ArrayField {
         batch::map(tasks.into_iter(), options.threads, |context, (rows, out)| {
             for (&row, out) in rows.iter().zip(out.chunks_exact_mut(nbytes)) {
                 let item = self.item(row)?;
-                self.read(item, out, &mut context.scratch)
-                    .and_then(|()| {
-                        if options.verify {
-                            self.compare(item, out)
-                        } else {
-                            Ok(())
-                        }
-                    })
+                self.read(item, out, options.verify, &mut context.scratch)
                     .map_err(|problem| self.of_record(row, problem))?;
             }
             Ok(())
@@ -235,7 +229,7 @@ impl ArrayField {
     ///
     /// As for [`ArrayField::gather`].
     pub fn copy(&self, item: u64, row: u64, out: &mut [u8], scratch: &mut Scratch) -> Result<()> {
-        self.read(item, out, scratch)
+        self.read(item, out, false, scratch)
             .and_then(|()| self.check_item(item, out))
             .map_err(|problem| self.of_record(row, problem))
     }
@@ -249,7 +243,7 @@ impl ArrayField {
         begin_call();
         for (&row, bytes) in rows.iter().zip(items.chunks_exact(self.parts.item_nbytes.max(1))) {
             let item = self.item(row)?;
-            self.compare(item, bytes)
+            self.compare(item, checksum::crc32c(bytes))
                 .map_err(|problem| self.of_record(row, problem))?;
         }
         Ok(())
@@ -264,13 +258,13 @@ impl ArrayField {
         begin_call();
         let tasks: Vec<u64> = items.clone().step_by(ITEMS_A_TASK).collect();
         let found = batch::map(tasks.into_iter(), threads, |context, start| {
-            let mut bytes = vec![0; self.parts.item_nbytes];
+            let mut room = Vec::new();
             let end = (start + ITEMS_A_TASK as u64).min(items.end);
             Ok((start..end)
                 .filter_map(|item| {
                     let outcome = self
-                        .read(item, &mut bytes, &mut context.scratch)
-                        .and_then(|()| self.check_item(item, &bytes));
+                        .bytes(item, &mut room, &mut context.scratch)
+                        .and_then(|bytes| self.check_item(item, bytes));
                     let problem = outcome.err()?;
                     Some((item, self.error(format!("of item {item}"), problem)))
                 })
@@ -291,7 +285,7 @@ impl ArrayField {
 
     fn check_item(&self, item: u64, bytes: &[u8]) -> Result<(), Problem> {
         if holds_samples(self.parts.status.get(item)?) {
-            return self.compare(item, bytes);
+            return self.compare(item, checksum::crc32c(bytes));
         }
         if bytes.iter().any(|&byte| byte != 0) {
             return Err(Problem::Damaged(
@@ -301,23 +295,50 @@ impl ArrayField {
         Ok(())
     }
 
-    fn read(&self, item: u64, out: &mut [u8], scratch: &mut Scratch) -> Result<(), Problem> {
+    /// Copies or decompresses an item into `out`, and compares it with its checksum if that is asked for.
+    fn read(&self, item: u64, out: &mut [u8], verify: bool, scratch: &mut Scratch) -> Result<(), Problem> {
         match &self.parts.items {
             Items::Plain(pieces) => {
-                let offset = item.saturating_mul(out.len() as u64);
-                out.copy_from_slice(pieces.lend(offset, out.len())?);
-                Ok(())
+                let bytes = self.lend(pieces, item)?;
+                if verify {
+                    return self.compare(item, checksum::copy_crc32c(bytes, out));
+                }
+                out.copy_from_slice(bytes);
             }
-            Items::Zstd(shards) => compressed::unzstd(shards.lend(item)?, out, scratch),
-            Items::Foreign(_) => Err(Problem::Error(Error::InvalidRequest(format!(
-                "{} is compressed in a way that is not read here",
-                self.name
-            )))),
+            Items::Zstd(shards) => {
+                compressed::unzstd(shards.lend(item)?, out, scratch)?;
+                if verify {
+                    return self.compare(item, checksum::crc32c(out));
+                }
+            }
+            Items::Foreign(_) => {
+                return Err(Problem::Error(Error::InvalidRequest(format!(
+                    "{} is compressed in a way that is not read here",
+                    self.name
+                ))));
+            }
         }
+        Ok(())
     }
 
-    fn compare(&self, item: u64, bytes: &[u8]) -> Result<(), Problem> {
-        let (expected, found) = (self.parts.crc32c.get(item)?, crc32c::crc32c(bytes));
+    /// The bytes of an item, in the map or decompressed into `room`.
+    fn bytes<'a>(&'a self, item: u64, room: &'a mut Vec<u8>, scratch: &mut Scratch) -> Result<&'a [u8], Problem> {
+        if let Items::Plain(pieces) = &self.parts.items {
+            return Ok(self.lend(pieces, item)?);
+        }
+        room.resize(self.parts.item_nbytes, 0);
+        self.read(item, room, false, scratch)?;
+        Ok(room)
+    }
+
+    /// The bytes of an item that is not compressed.
+    fn lend<'a>(&self, pieces: &'a Pieces, item: u64) -> Result<&'a [u8]> {
+        let nbytes = self.parts.item_nbytes;
+        pieces.lend(item.saturating_mul(nbytes as u64), nbytes)
+    }
+
+    fn compare(&self, item: u64, found: u32) -> Result<(), Problem> {
+        let expected = self.parts.crc32c.get(item)?;
         if expected == found {
             return Ok(());
         }

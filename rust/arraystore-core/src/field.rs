@@ -6,15 +6,17 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::batch::{self, Context};
+use crate::checksum;
 use crate::crop::Size;
 use crate::error::{Error, Result};
 use crate::extent::{Encoding, Extent, Extents, Scratch, SourceRef};
+use crate::jpeg::Encoded;
 use crate::jpeg::header::frame_header;
 use crate::jpeg::pixmap::{Pixmap, is_pixmap};
 use crate::key_table::KeyTable;
-use crate::members::crc32;
 use crate::pieces::{Column, Pieces};
 use crate::places::Places;
+use crate::seek_file::SeekFile;
 use crate::source::begin_call;
 use crate::status::Status;
 
@@ -50,6 +52,8 @@ pub struct FieldParts {
     pub status: Option<Column<u8>>,
     /// The keys, to name records in messages.
     pub keys: Option<Arc<KeyTable>>,
+    /// Seek tables of its JPEGs.
+    pub seek: Option<SeekFile>,
 }
 
 /// One ragged field of a store.
@@ -169,13 +173,46 @@ impl Field {
         use_bytes(bytes)
     }
 
+    /// The JPEG of a record, with its seek table.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Field::fetch`].
+    pub fn fetch_encoded<T>(
+        &self,
+        row: u64,
+        verify: bool,
+        scratch: &mut Scratch,
+        use_encoded: impl FnOnce(Encoded<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let seek = match &self.parts.seek {
+            Some(tables) => tables.get(row, self.fingerprint(row)?),
+            None => None,
+        };
+        self.fetch(row, verify, scratch, |jpeg| use_encoded(Encoded { jpeg, seek }))
+    }
+
+    /// A number that binds a seek table to the bytes that it was made of: their checksum, or else how many they are.
+    ///
+    /// # Errors
+    ///
+    /// Those of the index arrays.
+    pub fn fingerprint(&self, row: u64) -> Result<u32> {
+        let checksum = match &self.parts.bytes {
+            FieldBytes::Here(Ragged { crc32c: Some(sums), .. }) => Some(sums.get(row)?),
+            FieldBytes::Here(_) => None,
+            FieldBytes::Elsewhere(places) => places.crc32(row)?,
+        };
+        checksum.map_or_else(|| self.parts.nbytes.get(row), Ok)
+    }
+
     /// Compares the bytes of a record with their checksum, if there is one.
     fn compare(&self, row: u64, extent: &Extent<'_>, bytes: &[u8]) -> Result<()> {
         let (algorithm, expected, found) = match &self.parts.bytes {
-            FieldBytes::Here(Ragged { crc32c: Some(sums), .. }) => ("CRC-32C", sums.get(row)?, crc32c::crc32c(bytes)),
+            FieldBytes::Here(Ragged { crc32c: Some(sums), .. }) => ("CRC-32C", sums.get(row)?, checksum::crc32c(bytes)),
             FieldBytes::Here(_) => return Ok(()),
             FieldBytes::Elsewhere(places) => match places.crc32(row)? {
-                Some(expected) => ("CRC-32", expected, crc32(bytes)),
+                Some(expected) => ("CRC-32", expected, checksum::crc32(bytes)),
                 None => return Ok(()),
             },
         };

@@ -4,7 +4,7 @@ use crate::batch::{self, Context};
 use crate::crop::{Crop, CropBox, Policy, Size, choose};
 use crate::error::{Error, Result};
 use crate::field::{Field, ReadOptions};
-use crate::jpeg::{Problem, RGB_CHANNELS, RGBX_CHANNELS, pixel_nbytes};
+use crate::jpeg::{Problem, RGB_CHANNELS, pixel_nbytes};
 use crate::output::{Axes, NormaliseTable, RowWriter, Target};
 use crate::pixel_memory::PixelMemory;
 use crate::random::RandomKey;
@@ -65,8 +65,8 @@ impl Field {
         begin_call();
         batch::map(rows.iter(), options.threads, |context, &row| {
             let Context { decoder, scratch, .. } = context;
-            self.fetch(row, options.verify, scratch, |jpeg| {
-                let decoded = decoder.decode(jpeg, |size| {
+            self.fetch_encoded(row, options.verify, scratch, |encoded| {
+                let decoded = decoder.decode(encoded, |size| {
                     self.check_size(row, size)?;
                     Ok(PixelMemory::take(pixel_nbytes(size, RGB_CHANNELS))?)
                 });
@@ -85,9 +85,9 @@ impl Field {
         begin_call();
         batch::map(rows.iter().zip(boxes), options.threads, |context, (&row, given)| {
             let Context { decoder, scratch, .. } = context;
-            self.fetch(row, options.verify, scratch, |jpeg| {
+            self.fetch_encoded(row, options.verify, scratch, |encoded| {
                 let decoded = decoder.decode_box(
-                    jpeg,
+                    encoded,
                     |image| {
                         self.check_size(row, image)?;
                         Ok(self.box_inside(row, given, image)?)
@@ -163,7 +163,7 @@ impl Field {
             resize,
             ..
         } = context;
-        self.fetch(row, verify, scratch, |jpeg| {
+        self.fetch_encoded(row, verify, scratch, |encoded| {
             let choice = |image| {
                 self.check_size(row, image)?;
                 let crop = match boxes {
@@ -187,7 +187,7 @@ impl Field {
                 };
                 Ok((crop.cut, crop.flip))
             };
-            let decoded = decoder.decode_region(jpeg, RGBX_CHANNELS, choice);
+            let decoded = decoder.decode_region(encoded, choice);
             let (region, cut, flip) = decoded.map_err(|failure| self.failed(row, failure))?;
             let mut writer = RowWriter::new(target, crops.axes, crops.size);
             resize.write(region, cut, flip, &mut writer);

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use crate::checksum;
 use crate::error::{Error, Result};
 use crate::shard::write_atomically;
 use crate::status::Status;
@@ -100,7 +101,7 @@ pub struct Journal {
 /// [`Error::Io`]; then there is no journal of this name, or the one there was.
 pub fn write(path: &Path, journal: &Journal) -> Result<()> {
     let bytes = encode(journal);
-    let checksum = crc32c::crc32c(&bytes).to_le_bytes();
+    let checksum = checksum::crc32c(&bytes).to_le_bytes();
     write_atomically(path, &[&bytes, &checksum])
 }
 
@@ -172,7 +173,7 @@ fn u32s(bytes: &mut &[u8], count: usize) -> Option<Vec<u32>> {
 
 fn decode(bytes: &[u8]) -> Option<Journal> {
     let (content, checksum) = bytes.split_last_chunk()?;
-    if crc32c::crc32c(content) != u32::from_le_bytes(*checksum) {
+    if checksum::crc32c(content) != u32::from_le_bytes(*checksum) {
         return None;
     }
     let mut rest = content.strip_prefix(MAGIC)?;
@@ -236,7 +237,7 @@ mod tests {
     #[test]
     fn every_damage_makes_it_no_journal() {
         let content = encode(&journal());
-        let checksum = crc32c::crc32c(&content).to_le_bytes();
+        let checksum = checksum::crc32c(&content).to_le_bytes();
         let whole = [&content[..], &checksum].concat();
         assert!(decode(&whole).is_some());
         for at in 0..whole.len() {
@@ -251,7 +252,7 @@ mod tests {
     fn lengths_are_not_believed_even_with_a_valid_checksum() {
         let mut content = encode(&journal());
         content[24..32].copy_from_slice(&(u64::MAX / 2).to_le_bytes());
-        let checksum = crc32c::crc32c(&content).to_le_bytes();
+        let checksum = checksum::crc32c(&content).to_le_bytes();
         assert_eq!(decode(&[&content[..], &checksum].concat()), None);
     }
 }

@@ -3,13 +3,16 @@
 //! Pixels are those of libjpeg-turbo's defaults: accurate integer DCT and fancy upsampling. A crop is equal to the same
 //! box cut from the full decode. Grayscale becomes RGB; CMYK and YCCK become RGB as Pillow's `convert("RGB")` does.
 
+mod decoder;
 mod frame;
 pub mod header;
 pub mod pixmap;
 mod turbo;
 
 use crate::crop::{CropBox, Size};
-pub use turbo::{Decoder, MOST_SCRATCH_NBYTES};
+pub(crate) use decoder::area_of;
+pub use decoder::{Decoder, Encoded, NOT_FAST};
+pub use turbo::{MOST_SCRATCH_NBYTES, Turbo};
 
 /// Pixels are `R, G, B`.
 pub const RGB_CHANNELS: usize = 3;

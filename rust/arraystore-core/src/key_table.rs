@@ -1,5 +1,6 @@
 //! The keys of a store on disk: row to key, and key to row through a hash index.
 
+use crate::checksum;
 use crate::error::{Error, Result};
 use crate::keys;
 use crate::pieces::{Column, Pieces};
@@ -82,7 +83,7 @@ impl KeyTable {
         } else {
             self.data.lend(offset, nbytes as usize)?
         };
-        let (expected, found) = (self.crc32c.get(row)?, crc32c::crc32c(bytes));
+        let (expected, found) = (self.crc32c.get(row)?, checksum::crc32c(bytes));
         if found != expected {
             return Err(Error::Checksum {
                 algorithm: "CRC-32C",

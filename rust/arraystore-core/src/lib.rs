@@ -5,6 +5,7 @@
 
 pub mod arrays;
 pub mod batch;
+pub mod checksum;
 pub mod container;
 pub mod crop;
 pub mod error;
@@ -29,6 +30,7 @@ pub mod progress;
 pub mod random;
 pub mod resize;
 pub mod scan;
+pub mod seek_file;
 pub mod selected;
 pub mod shard;
 pub mod source;

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::checksum;
 use crate::crop::Size;
 use crate::error::{Error, Result};
 use crate::extent::{Encoding, Extent, Extents, Scratch, SourceRef};
@@ -272,9 +273,12 @@ impl Members {
         let extent = self.extent(index)?;
         let bytes = extent.fetch(&mut scratch)?.to_vec();
         match self.crc32(index) {
-            Some(expected) if expected != crc32(&bytes) => Err(Error::Source {
+            Some(expected) if expected != checksum::crc32(&bytes) => Err(Error::Source {
                 place: self.path(index)?,
-                problem: format!("the archive says CRC-32 {expected:08x}, found {:08x}", crc32(&bytes)),
+                problem: format!(
+                    "the archive says CRC-32 {expected:08x}, found {:08x}",
+                    checksum::crc32(&bytes)
+                ),
             }),
             _ => Ok(bytes),
         }
@@ -318,13 +322,6 @@ impl Members {
 
 fn is_still(path: &str, stamp: &Stamp) -> bool {
     std::fs::metadata(Path::new(path)).is_ok_and(|metadata| Stamp::from(&metadata) == *stamp)
-}
-
-/// The CRC-32 that zip archives use.
-#[must_use]
-pub fn crc32(bytes: &[u8]) -> u32 {
-    // With carry-less multiplication: 14 times as fast as that of zlib-rs.
-    crc32fast::hash(bytes)
 }
 
 impl Extents for Members {

@@ -16,10 +16,10 @@ mod tests;
 use crate::crop::Size;
 use crate::instructions::Instructions;
 use crate::jpeg::RGB_CHANNELS;
+use arraystore_jpeg::prefetch::prefetch;
 use kernels::Kernels;
 use normalise::Channels;
 pub use normalise::{NormaliseTable, normalise_table};
-use arraystore_jpeg::prefetch::prefetch;
 
 /// The caller's memory for one image.
 pub enum Target<'a> {

@@ -38,6 +38,7 @@ pub fn decodes(jpeg: &[u8]) -> std::result::Result<(), String> {
     let mut context = Context::take().map_err(|error| error.to_string())?;
     let outcome = context
         .decoder
+        .turbo()
         .decode(jpeg, |size| PixelMemory::take(pixel_nbytes(size, RGB_CHANNELS)));
     let problem = outcome.map(|_| ());
     context.keep();

@@ -114,8 +114,8 @@ fn damaged(index: u64, found: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checksum::crc32;
     use crate::field::{FieldBytes, FieldParts, Ragged, ReadOptions};
-    use crate::members::crc32;
     use crate::pieces::{Number, Pieces};
     use crate::source::Stamp;
 
@@ -155,6 +155,7 @@ mod tests {
             width: None,
             status: None,
             keys: None,
+            seek: None,
         };
         Field::new("image.path".to_owned(), values.len() as u64, parts)
     }
@@ -184,6 +185,7 @@ mod tests {
             width: Some(folder.column("width", &all(0))),
             status: Some(folder.column("status", &all(0))),
             keys: None,
+            seek: None,
         };
         Field::new("image".to_owned(), records.len() as u64, parts)
     }

@@ -261,11 +261,11 @@ pub fn read_into(table: &dyn Extents, index: u64, out: &mut Vec<u8>, scratch: &m
     }
     out.copy_from_slice(bytes);
     match table.crc32(index) {
-        Some(expected) if expected != crate::members::crc32(out) => Err(Error::Source {
+        Some(expected) if expected != crate::checksum::crc32(out) => Err(Error::Source {
             place: table.name(index),
             problem: format!(
                 "the archive says CRC-32 {expected:08x}, found {:08x}",
-                crate::members::crc32(out)
+                crate::checksum::crc32(out)
             ),
         }),
         _ => Ok(()),

@@ -9,6 +9,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use crate::checksum;
 use crate::error::{Error, Result};
 
 /// Inner chunks of one shard, at most: 16 bytes of index for each.
@@ -77,7 +78,7 @@ impl Sharding {
             footer.extend_from_slice(&offset.to_le_bytes());
             footer.extend_from_slice(&nbytes.to_le_bytes());
         }
-        let checksum = crc32c::crc32c(&footer);
+        let checksum = checksum::crc32c(&footer);
         footer.extend_from_slice(&checksum.to_le_bytes());
         footer
     }
@@ -149,16 +150,10 @@ pub fn write(data: &[u8], directory: &Path, sharding: Sharding) -> Result<Vec<u3
         checksums.push(
             parts
                 .iter()
-                .fold(0, |checksum, part| crc32c::crc32c_append(checksum, part)),
+                .fold(0, |checksum, part| checksum::crc32c_append(checksum, part)),
         );
     }
     Ok(checksums)
-}
-
-/// The CRC-32C of some bytes that follow others, whose CRC-32C is `initial`; that of no bytes is 0.
-#[must_use]
-pub fn crc32c(initial: u32, bytes: &[u8]) -> u32 {
-    crc32c::crc32c_append(initial, bytes)
 }
 
 /// The CRC-32C of a file, or of `nbytes` bytes of it from `offset` on.
@@ -184,7 +179,7 @@ pub fn file_crc32c(path: &Path, offset: u64, nbytes: Option<u64>) -> Result<u32>
             }
             0 => return Ok(checksum),
             nbytes => {
-                checksum = crc32c::crc32c_append(checksum, &buffer[..nbytes]);
+                checksum = checksum::crc32c_append(checksum, &buffer[..nbytes]);
                 done += nbytes as u64;
             }
         }
@@ -213,11 +208,11 @@ mod tests {
             &[16, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0]
         );
         assert_eq!(&file[48 + 48..48 + 64], &[0xFF; 16]);
-        assert_eq!(file[112..], crc32c::crc32c(&file[48..112]).to_le_bytes());
+        assert_eq!(file[112..], checksum::crc32c(&file[48..112]).to_le_bytes());
         let path = folder.path().join("1");
         assert_eq!(file_crc32c(&path, 0, None).unwrap(), checksums[1]);
         let part = file_crc32c(&path, 7, Some(20)).unwrap();
-        assert_eq!(part, crc32c(crc32c(0, &file[7..11]), &file[11..27]));
+        assert_eq!(part, checksum::crc32c(&file[7..27]));
         let error = file_crc32c(&path, 7, Some(file.len() as u64)).unwrap_err();
         assert_eq!(error.code(), "file-too-short");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);

@@ -1,7 +1,8 @@
 //! Patches in TIFF files: one page, one sample of each pixel, as little-endian samples in C order.
 //!
 //! A file is held against what is expected of it before anything is decoded, so that no header makes us allocate what it
-//! claims. Strips and tiles, both byte orders, and what is not compressed or by Deflate, LZW or `PackBits` is read.
+//! claims. Strips and tiles, both byte orders, and what is not compressed or by Deflate, LZW, `PackBits` or Zstandard is
+//! read.
 
 use std::fmt::{self, Display, Formatter};
 use std::io::{Cursor, ErrorKind};

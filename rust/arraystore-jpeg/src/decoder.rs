@@ -3,14 +3,15 @@
 use std::ops::Range;
 
 use crate::Declined;
-use crate::entropy::{self, Coefficients, Lane, TURNS};
+use crate::entropy::{self, Coefficients, Lane, Source, TURNS};
 use crate::frame::Frame;
 use crate::geometry::{Area, Geometry};
 use crate::huffman::TableCache;
+use crate::index::{self, Strides};
 use crate::instructions::Instructions;
 use crate::pixels::{Memory, Painter};
 use crate::quantisation::QuantisationCache;
-use crate::seek::{Entry, SeekTable};
+use crate::seek::SeekTable;
 use crate::unstuff::{End, pad, unstuff};
 
 /// Coefficients of as many blocks are decoded before they are transformed: 512 KiB, so that they stay in the cache.
@@ -22,6 +23,7 @@ const EOI: u8 = 0xd9;
 const RST0: u8 = 0xd0;
 
 const NO_END: Declined = Declined::Data("its entropy-coded data do not end where they should");
+const OTHER_DC: Declined = Declined::Data("its DC coefficients are not as its seek table says");
 
 /// Decodes JPEGs. It keeps tables and memory from image to image: make one for each thread.
 #[derive(Debug)]
@@ -59,6 +61,16 @@ impl Decoder {
             quantisation: QuantisationCache::default(),
             work: Work::default(),
             memory: Memory::default(),
+        }
+    }
+
+    /// Lets go of memory that a large image left behind, if it is more than `most_nbytes`.
+    pub fn shrink(&mut self, most_nbytes: usize) {
+        let Work {
+            stream, coefficients, ..
+        } = &self.work;
+        if stream.capacity() + coefficients.blocks.capacity() * entropy::BLOCK_NBYTES > most_nbytes {
+            self.work = Work::default();
         }
     }
 
@@ -138,7 +150,7 @@ impl Decoder {
             return Ok(());
         }
         let geometry = Geometry::of(frame);
-        let tables = self.tables.get(frame)?;
+        let (tables, strides) = self.tables.with_strides(frame)?;
         let area = Area {
             top: 0,
             left: 0,
@@ -152,9 +164,7 @@ impl Decoder {
             tables,
             instructions: self.instructions,
         };
-        let outcome = self.work.index(&image, usize::from(step.max(1)));
-        self.work.coefficients.clear();
-        outcome?;
+        self.work.index(&image, strides, usize::from(step.max(1)))?;
         self.work.seek.write(frame.sampling.components(), bytes);
         Ok(())
     }
@@ -218,7 +228,8 @@ impl Work {
         let at_once = image.rows_at_once(width).next_multiple_of(step);
         self.coefficients
             .reserve(at_once.min(all_rows) * row_blocks, &image.geometry, image.tables);
-        let mut start = rows.start / step * step;
+        let first_row = rows.start / step * step;
+        let mut start = first_row;
         while start < rows.end {
             // Up to a row with an entry.
             let end = (start + at_once).min(rows.end.next_multiple_of(step)).min(all_rows);
@@ -247,19 +258,32 @@ impl Work {
             for row in start..end.min(rows.end) {
                 let first = (row - start) * row_blocks;
                 if row % step == 0 {
-                    painter.before = self.seek.entries[row / step].dc.map(i32::from);
+                    let dc = self.seek.entries[row / step].dc.map(i32::from);
+                    // Of whole rows it is known already.
+                    if !is_narrow && row > first_row && painter.before != dc {
+                        return Err(OTHER_DC);
+                    }
+                    painter.before = dc;
                 }
                 if row < rows.start {
-                    painter.skip_row(first, |_| false, &mut self.coefficients);
+                    painter.skip_row(first, |_| false, &mut self.coefficients)?;
                 } else {
                     painter.mcu_row(row, (first, width), |_| false, &mut self.coefficients)?;
                 }
             }
             // Rows below the box that came with the others.
             for row in end.min(rows.end).max(start)..end {
-                painter.skip_row((row - start) * row_blocks, |_| false, &mut self.coefficients);
+                painter.skip_row((row - start) * row_blocks, |_| false, &mut self.coefficients)?;
             }
             start = end;
+        }
+        let below = self
+            .seek
+            .entries
+            .get(start / step)
+            .filter(|_| !is_narrow && start < all_rows);
+        if below.is_some_and(|entry| painter.before != entry.dc.map(i32::from)) {
+            return Err(OTHER_DC);
         }
         Ok(())
     }
@@ -275,6 +299,10 @@ impl Work {
         let scan = image.frame.scan;
         let entry = |row: usize| self.seek.entries[row / self.seek.step].bit;
         let from = entry(rows.start);
+        if from >= 8 && scan.get(from / 8 - 1..=from / 8) == Some(&[0xff, 0]) {
+            // A stuffed byte holds nothing.
+            return Err(NO_END);
+        }
         let start = self.stream.len();
         let limit = if rows.end < image.geometry.rows {
             let to = entry(rows.end);
@@ -336,7 +364,7 @@ impl Work {
                 if wanted.contains(&row) {
                     painter.mcu_row(row, (first, columns), restarts, &mut self.coefficients)?;
                 } else {
-                    painter.skip_row(first, restarts, &mut self.coefficients);
+                    painter.skip_row(first, restarts, &mut self.coefficients)?;
                 }
             }
         }
@@ -353,7 +381,7 @@ impl Work {
         self.stream.clear();
         let mut rest = image.frame.scan;
         let mut segments = Vec::with_capacity(count.div_ceil(interval));
-        for (number, start) in (0..count).step_by(interval).enumerate() {
+        for (number, start) in (0..=7_u8).cycle().zip((0..count).step_by(interval)) {
             let bit = self.stream.len() * 8;
             let End::Marker(marker, behind) = unstuff(rest, &mut self.stream) else {
                 return Err(NO_END);
@@ -362,11 +390,7 @@ impl Work {
             pad(&mut self.stream);
             let mcus = (start, (start + interval).min(count));
             segments.push(Segment { bit, limit, mcus });
-            let expected = if mcus.1 == count {
-                EOI
-            } else {
-                RST0 + (number % 8) as u8
-            };
+            let expected = if mcus.1 == count { EOI } else { RST0 + number };
             if marker != expected {
                 return Err(NO_END);
             }
@@ -409,36 +433,22 @@ impl Work {
     }
 
     /// Notes where every `step`-th row begins.
-    fn index(&mut self, image: &Image<'_>, step: usize) -> Result<(), Declined> {
-        let Geometry {
-            columns,
-            rows,
-            components,
-            ..
-        } = image.geometry;
-        let mut segments = self.segments(image)?;
-        let row_blocks = columns * components.len();
-        self.coefficients.reserve(row_blocks, &image.geometry, image.tables);
+    fn index(&mut self, image: &Image<'_>, strides: &[Strides], step: usize) -> Result<(), Declined> {
+        let segments = self.segments(image)?;
+        let limit = segments[0].limit;
         self.seek.step = step;
         self.seek.entries.clear();
+        let source = Source {
+            stream: &self.stream,
+            tables: image.tables,
+        };
+        let end = index::walk(source, &image.geometry, strides, limit, step, &mut self.seek.entries)?;
+        if limit - end > 7 {
+            return Err(NO_END);
+        }
         let mut stuffing = Stuffing::new(image.frame.scan);
-        let mut dc = [0_i32; 3];
-        for row in 0..rows {
-            if row % step == 0 {
-                let bit = stuffing.position_in_file(segments[0].bit);
-                let dc = dc.map(i16::try_from);
-                let [Ok(y), Ok(cb), Ok(cr)] = dc else {
-                    return Err(Declined::Data("it has coefficients beyond those of any pixels"));
-                };
-                self.seek.entries.push(Entry { bit, dc: [y, cb, cr] });
-            }
-            let mcus = row * columns..(row + 1) * columns;
-            self.decode_segments(image, &mut segments, mcus)?;
-            let blocks = &mut self.coefficients.blocks[..row_blocks];
-            for (block, &component) in blocks.iter_mut().zip(components.iter().cycle()) {
-                dc[component] = dc[component].wrapping_add(i32::from(block.0[0]));
-                block.0 = [0; 64];
-            }
+        for entry in &mut self.seek.entries {
+            entry.bit = stuffing.position_in_file(entry.bit);
         }
         Ok(())
     }
@@ -460,8 +470,17 @@ impl<'a> Stuffing<'a> {
     fn position_in_file(&mut self, bit: usize) -> usize {
         let (mut file, mut plain) = self.at;
         while plain < bit / 8 {
-            file += if self.scan.get(file) == Some(&0xff) { 2 } else { 1 };
-            plain += 1;
+            // Up to the next byte that something is stuffed behind.
+            let most = bit / 8 - plain;
+            let rest = &self.scan[file.min(self.scan.len())..];
+            let rest = &rest[..most.min(rest.len())];
+            if let Some(found) = memchr::memchr(0xff, rest) {
+                file += found + 2;
+                plain += found + 1;
+            } else {
+                file += most;
+                plain += most;
+            }
         }
         self.at = (file, plain);
         file * 8 + bit % 8

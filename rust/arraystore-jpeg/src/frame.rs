@@ -7,6 +7,12 @@ use crate::Declined;
 /// Larger images are declined: their pixels would take more than 800 MB.
 const MOST_PIXELS: u64 = 1 << 28;
 
+/// The largest width and height of libjpeg-turbo.
+const MOST_PIXELS_ACROSS: u16 = 65_500;
+
+/// Symbols of a Huffman table.
+const MOST_SYMBOLS: usize = 256;
+
 /// How the colour of an image is sampled: shared by how many pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sampling {
@@ -147,6 +153,7 @@ impl<'a> Frame<'a> {
         if *precision != 8
             || height == 0
             || width == 0
+            || height.max(width) > MOST_PIXELS_ACROSS
             || u64::from(height) * u64::from(width) > MOST_PIXELS
             || !matches!(count, 1 | 3)
             || components.len() != count * 3
@@ -158,7 +165,14 @@ impl<'a> Frame<'a> {
         }
         let ids = [0, 3, 6].map(|at| components.get(at).copied().unwrap_or(0));
         let sampling = match components {
-            [_, _, _] => Sampling::Gray,
+            // One component has one block to an MCU, whatever its factors.
+            [_, factors, _]
+                if [factors >> 4, factors & 15]
+                    .iter()
+                    .all(|factor| (1..=4).contains(factor)) =>
+            {
+                Sampling::Gray
+            }
             [_, luma, _, _, 0x11, _, _, 0x11, _] => match luma {
                 0x11 => Sampling::S444,
                 0x21 => Sampling::S422,
@@ -242,6 +256,9 @@ impl<'a> Tables<'a> {
         while let Some((&head, rest)) = segment.split_first() {
             let (counts, rest) = rest.split_first_chunk()?;
             let symbols = counts.iter().map(|&count| usize::from(count)).sum();
+            if symbols > MOST_SYMBOLS {
+                return None;
+            }
             let (symbols, rest) = rest.split_at_checked(symbols)?;
             let tables = match head >> 4 {
                 0 => &mut self.dc,

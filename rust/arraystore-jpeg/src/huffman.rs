@@ -6,6 +6,7 @@
 
 use crate::Declined;
 use crate::frame::{Frame, HuffmanSpec};
+use crate::index::Strides;
 
 /// Codes have this many bits at most.
 const LONGEST: usize = 16;
@@ -302,6 +303,8 @@ struct Kept {
     /// Components, counts and symbols of all tables.
     key: Vec<u8>,
     tables: Tables,
+    /// Made when they are asked for.
+    strides: Vec<Strides>,
     times: u32,
 }
 
@@ -331,9 +334,27 @@ impl TableCache {
             let tables = Tables::new(frame, NARROW_BITS)?;
             self.kept.truncate(MOST_KEPT - 1);
             let key = parts_of(frame).flatten().copied().collect();
-            self.kept.insert(0, Kept { key, tables, times: 1 });
+            self.kept.insert(
+                0,
+                Kept {
+                    key,
+                    tables,
+                    strides: Vec::new(),
+                    times: 1,
+                },
+            );
         }
         Ok(&self.kept[0].tables)
+    }
+
+    /// The tables of a frame, and those to pass over symbols with.
+    pub(crate) fn with_strides(&mut self, frame: &Frame<'_>) -> Result<(&Tables, &[Strides]), Declined> {
+        self.get(frame)?;
+        let Kept { tables, strides, .. } = &mut self.kept[0];
+        if strides.is_empty() {
+            *strides = Strides::of_classes(frame, tables);
+        }
+        Ok((tables, strides))
     }
 }
 

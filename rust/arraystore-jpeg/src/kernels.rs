@@ -6,6 +6,7 @@ pub(crate) mod avx2;
 pub(crate) mod avx512;
 pub(crate) mod entropy;
 mod portable;
+pub(crate) mod sort;
 
 use crate::entropy::Block;
 use crate::frame::Sampling;
@@ -46,7 +47,7 @@ fn flat(jobs: &[Flat], plane: &mut [u8], stride: usize, quantisation: &Quantisat
         let value = job.dc * factor;
         most = most.max(value.abs());
         // `value / 8 + 128`, rounded half up.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+        #[expect(clippy::cast_sign_loss, reason = "clamped")]
         let sample = (((value + 4) >> 3) + 128).clamp(0, 255) as u8;
         let at = job.at as usize;
         let rows = plane[at..at + 7 * stride + 8].as_mut_ptr();

@@ -12,6 +12,7 @@ mod entropy;
 mod frame;
 mod geometry;
 mod huffman;
+mod index;
 pub mod instructions;
 mod kernels;
 mod pixels;

@@ -3,10 +3,12 @@
 use std::ops::Range;
 
 use crate::Declined;
-use crate::entropy::{Block, Coefficients};
+use crate::entropy::Coefficients;
+use crate::frame::Sampling;
 use crate::geometry::{Area, Geometry};
 use crate::instructions::Instructions;
 use crate::kernels;
+use crate::kernels::sort::{Places, sort};
 use crate::prefetch::prefetch;
 use crate::quantisation::QuantisationCache;
 
@@ -21,6 +23,8 @@ const ROWS_AHEAD: usize = 8;
 
 /// Rows of samples of colour in an MCU.
 const CHROMA_ROWS: usize = 8;
+
+pub(crate) const EXTREME: Declined = Declined::Data("it has coefficients beyond those of any pixels");
 
 /// A block to transform: its number, and where its samples go in the plane.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,11 +46,12 @@ pub(crate) struct Flat {
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
     /// Only a DC coefficient.
-    flat: Vec<Flat>,
-    /// At most [`SPARSE`] coefficients.
-    sparse: Vec<Job>,
-    full: Vec<Job>,
-    counts: [usize; 3],
+    pub(crate) flat: Vec<Flat>,
+    /// No coefficient behind [`SPARSE`].
+    pub(crate) sparse: Vec<Job>,
+    pub(crate) full: Vec<Job>,
+    /// Lengths of the three lists.
+    pub(crate) counts: [usize; 3],
 }
 
 /// A sparse block has no coefficient behind this index in zigzag order.
@@ -65,13 +70,13 @@ impl Jobs {
         self.counts = [0; 3];
     }
 
-    /// To add blocks with.
-    fn adder(&mut self) -> Adder<'_> {
-        Adder {
-            flat: &mut self.flat,
-            sparse: &mut self.sparse,
-            full: &mut self.full,
-            counts: self.counts,
+    /// Makes sure that `count` more blocks have room, and one behind them.
+    pub(crate) fn assert_room(&self, count: usize) {
+        for (list, used) in [self.flat.len(), self.sparse.len(), self.full.len()]
+            .into_iter()
+            .zip(self.counts)
+        {
+            assert!(list > used + count, "there is no room for {count} blocks");
         }
     }
 
@@ -85,34 +90,6 @@ impl Jobs {
 
     pub(crate) fn full(&self) -> &[Job] {
         &self.full[..self.counts[2]]
-    }
-}
-
-/// Lists that grow, with their lengths in registers.
-struct Adder<'a> {
-    flat: &'a mut [Flat],
-    sparse: &'a mut [Job],
-    full: &'a mut [Job],
-    counts: [usize; 3],
-}
-
-impl Adder<'_> {
-    /// Adds a block to its list, without a branch: it is written to all, and counted in one.
-    #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "fewer than 2^32 blocks and samples in a row of MCUs")]
-    fn push(&mut self, block: usize, at: usize, dc: i32, last: u8) {
-        let last = usize::from(last & 0x7f) / 2;
-        let (is_flat, is_full) = (last == 0, last > SPARSE);
-        let [flat, sparse, full] = self.counts;
-        let (block, at) = (block as u32, at as u32);
-        self.flat[flat] = Flat { dc, at };
-        self.sparse[sparse] = Job { block, at };
-        self.full[full] = Job { block, at };
-        self.counts = [
-            flat + usize::from(is_flat),
-            sparse + usize::from(!is_flat && !is_full),
-            full + usize::from(is_full),
-        ];
     }
 }
 
@@ -168,6 +145,8 @@ pub(crate) struct Painter<'a> {
     columns: Range<usize>,
     layout: Layout,
     quantisation: (&'a QuantisationCache, [usize; 3]),
+    /// Cb and Cr share a list if they share their table.
+    chroma_lists: usize,
     instructions: Instructions,
     /// DC of the block before, of each component.
     pub(crate) before: [i32; 3],
@@ -191,8 +170,13 @@ impl<'a> Painter<'a> {
             memory.planes.resize(layout.end, 0);
         }
         memory.luma.reserve(columns.len() * geometry.luma_blocks());
+        let chroma_lists = match geometry.sampling {
+            Sampling::Gray => 0,
+            _ if quantisation.1[1] == quantisation.1[2] => 1,
+            _ => 2,
+        };
         for jobs in &mut memory.chroma {
-            jobs.reserve(columns.len());
+            jobs.reserve(2 * columns.len());
         }
         Self {
             memory,
@@ -201,6 +185,7 @@ impl<'a> Painter<'a> {
             columns,
             layout,
             quantisation,
+            chroma_lists,
             instructions,
             before: [0; 3],
             next_row: area.top,
@@ -220,7 +205,6 @@ impl<'a> Painter<'a> {
         restarts: impl Fn(usize) -> bool,
         coefficients: &mut Coefficients,
     ) -> Result<(), Declined> {
-        const EXTREME: Declined = Declined::Data("it has coefficients beyond those of any pixels");
         let is_in_range = self.sort(row, (first, width), &restarts, coefficients);
         if !is_in_range || !self.transform(coefficients) {
             return Err(EXTREME);
@@ -233,18 +217,30 @@ impl<'a> Painter<'a> {
     }
 
     /// Passes over a row of MCUs that has nothing of the box, but for the DC coefficients.
-    pub(crate) fn skip_row(&mut self, first: usize, restarts: impl Fn(usize) -> bool, coefficients: &mut Coefficients) {
-        self.skip(0..self.geometry.columns, first, &restarts, coefficients);
+    ///
+    /// # Errors
+    ///
+    /// [`Declined::Data`] for coefficients that no encoder makes of pixels.
+    pub(crate) fn skip_row(
+        &mut self,
+        first: usize,
+        restarts: impl Fn(usize) -> bool,
+        coefficients: &mut Coefficients,
+    ) -> Result<(), Declined> {
+        let is_in_range = self.skip(0..self.geometry.columns, first, &restarts, coefficients);
+        if is_in_range { Ok(()) } else { Err(EXTREME) }
     }
 
+    /// Sums up the DC coefficients of some columns. Returns whether all are in range.
     fn skip(
         &mut self,
         columns: Range<usize>,
         first: usize,
         restarts: &impl Fn(usize) -> bool,
         coefficients: &mut Coefficients,
-    ) {
+    ) -> bool {
         let components = self.geometry.components;
+        let mut beyond = 0;
         for column in columns {
             if restarts(column) {
                 self.before = [0; 3];
@@ -254,10 +250,13 @@ impl<'a> Painter<'a> {
                 .iter_mut()
                 .zip(components)
             {
-                self.before[component] = self.before[component].wrapping_add(i32::from(block.0[0]));
+                self.before[component] += i32::from(block.0[0]);
+                beyond |= self.before[component] + 0x8000;
                 block.0 = [0; 64];
             }
         }
+        // One row cannot go beyond 32 bits.
+        beyond >> 16 == 0
     }
 
     /// Sums up the DC coefficients and sorts the blocks. Returns whether all are in range.
@@ -279,58 +278,43 @@ impl<'a> Painter<'a> {
             luma_stride, cb, cr, ..
         } = self.layout;
         // What is left of the box only carries DC on.
-        let left = 0..self.columns.start;
-        self.skip(left, first, &restarts, coefficients);
-        let blocks = &mut coefficients.blocks[..];
-        let notes = &coefficients.notes[..];
-        let mut beyond = 0;
-        let mut before = self.before;
+        let mut is_in_range = self.skip(0..self.columns.start, first, restarts, coefficients);
         let luma_start = (row & 1) * 8 * down * luma_stride + MARGIN;
-        let luma_at: [usize; 4] = [0, 1, 2, 3].map(|number| {
-            let (x, y) = (number % across, number / across);
-            y * 8 * luma_stride + x * 8
-        });
-        let luma_blocks = across * down;
         let Memory { luma, chroma, .. } = &mut *self.memory;
-        let [first_chroma, second_chroma] = chroma;
-        let mut luma_jobs = luma.adder();
-        let mut chroma_jobs = [first_chroma.adder(), second_chroma.adder()];
-        for (index, column) in self.columns.clone().enumerate() {
+        let chroma = &mut chroma[..self.chroma_lists];
+        let mut column = self.columns.start;
+        while column < self.columns.end {
             if restarts(column) {
-                before = [0; 3];
+                self.before = [0; 3];
             }
-            let at = first + column * per_mcu;
-            let mcu = &mut blocks[at..at + per_mcu];
-            let notes = &notes[at..at + per_mcu];
-            let place = luma_start + index * 8 * across;
-            let mut sum = |component: usize, block: &mut Block| {
-                before[component] += i32::from(block.0[0]);
-                beyond |= before[component] + 0x8000;
-                #[expect(clippy::cast_possible_truncation, reason = "what is beyond is an error")]
-                {
-                    block.0[0] = before[component] as i16;
-                }
-                before[component]
+            // Up to the next restart marker.
+            let end = (column + 1..self.columns.end)
+                .find(|&next| restarts(next))
+                .unwrap_or(self.columns.end);
+            let index = column - self.columns.start;
+            let blocks = first + column * per_mcu..first + end * per_mcu;
+            let places = Places {
+                first: blocks.start,
+                luma: [0, 1, 2, 3].map(|number| {
+                    luma_start + number / across * 8 * luma_stride + number % across * 8 + index * 8 * across
+                }),
+                chroma: [cb, cr].map(|start| start + MARGIN + index * 8),
+                luma_step: 8 * across,
+                chroma_step: 8,
             };
-            for number in 0..luma_blocks {
-                let dc = sum(0, &mut mcu[number]);
-                luma_jobs.push(at + number, place + luma_at[number], dc, notes[number].last);
-            }
-            for (component, number) in (luma_blocks..per_mcu).enumerate() {
-                let dc = sum(1 + component, &mut mcu[number]);
-                let place = [cb, cr][component] + MARGIN + index * 8;
-                chroma_jobs[component].push(at + number, place, dc, notes[number].last);
-            }
+            let notes = &coefficients.notes[blocks.clone()];
+            let blocks = &mut coefficients.blocks[blocks];
+            let before = &mut self.before;
+            is_in_range &= match per_mcu {
+                1 => sort::<1, 0>(blocks, notes, &places, luma, chroma, before),
+                3 => sort::<1, 2>(blocks, notes, &places, luma, chroma, before),
+                4 => sort::<2, 2>(blocks, notes, &places, luma, chroma, before),
+                _ => sort::<4, 2>(blocks, notes, &places, luma, chroma, before),
+            };
+            column = end;
         }
-        let counts = [luma_jobs.counts, chroma_jobs[0].counts, chroma_jobs[1].counts];
-        for (jobs, counts) in std::iter::once(luma).chain(chroma).zip(counts) {
-            jobs.counts = counts;
-        }
-        self.before = before;
         // And so does what is right of it.
-        let right = self.columns.end..width;
-        self.skip(right, first, &restarts, coefficients);
-        beyond >> 16 == 0
+        is_in_range & self.skip(self.columns.end..width, first, restarts, coefficients)
     }
 
     /// Transforms the sorted blocks into the planes, and zeroes them. Returns whether all are in range.
@@ -346,7 +330,7 @@ impl<'a> Painter<'a> {
         let mut is_in_range = true;
         let strides = [luma_stride, chroma_stride, chroma_stride];
         let all = std::iter::once(luma).chain(chroma);
-        for ((jobs, stride), place) in all.zip(strides).zip(places).take(self.geometry.sampling.components()) {
+        for ((jobs, stride), place) in all.zip(strides).zip(places).take(1 + self.chroma_lists) {
             is_in_range &= kernels::transform(jobs, blocks, planes, stride, cache.get(place), self.instructions);
             jobs.counts = [0; 3];
         }

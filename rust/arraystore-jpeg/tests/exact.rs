@@ -1,6 +1,6 @@
 //! Pixels are those of libjpeg-turbo, to the bit, with every set of instructions, whole and in boxes.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at once")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at once")]
 
 mod reference;
 

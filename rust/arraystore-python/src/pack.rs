@@ -4,9 +4,9 @@
 
 use std::path::PathBuf;
 
-use arraystore_core::Error;
 use arraystore_core::pack::{Check, PackOptions, Packed, Target, decodes, pack};
 use arraystore_core::shard::{self, Sharding};
+use arraystore_core::{Error, checksum};
 use pyo3::prelude::*;
 
 use crate::arguments::{numbers, raw_bytes};
@@ -165,7 +165,7 @@ pub(crate) fn file_crc32c(py: Python<'_>, path: PathBuf, offset: u64, nbytes: Op
 #[pyfunction]
 #[pyo3(signature = (data, initial = 0))]
 pub(crate) fn crc32c(data: &[u8], initial: u32) -> u32 {
-    arraystore_core::shard::crc32c(initial, data)
+    checksum::crc32c_append(initial, data)
 }
 
 #[pyfunction]

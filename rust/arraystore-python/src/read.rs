@@ -11,6 +11,8 @@ use arraystore_core::key_table::KeyTable;
 use arraystore_core::output::{Axes, NormaliseTable, normalise_table};
 use arraystore_core::pieces::{Column, Number, Pieces};
 use arraystore_core::places::{PlaceSource, Places};
+use arraystore_core::progress::Progress;
+use arraystore_core::seek_file::{self, SeekFile};
 use arraystore_core::source::{MappedFile, Stamp, begin_call};
 use arraystore_core::{Error, Result};
 use pyo3::prelude::*;
@@ -19,6 +21,7 @@ use pyo3::types::{PyBytes, PyList};
 use crate::buffers::{Buffer, Output as OutputBuffer, copied};
 use crate::errors::to_py_err;
 use crate::strings::Strings;
+use crate::watch::watched;
 
 /// `([(path, offset in the file)], bytes per piece, bytes in all)`.
 pub(crate) type GivenPieces = (Vec<(PathBuf, u64)>, u64, u64);
@@ -108,7 +111,8 @@ pub(crate) struct Field(pub(crate) Arc<CoreField>);
 impl Field {
     #[new]
     #[pyo3(signature = (
-        name, n, *, data, offset, nbytes, crc32c=None, height=None, width=None, status=None, keys=None
+        name, n, *, data, offset, nbytes, crc32c=None, height=None, width=None, status=None, keys=None,
+        seek=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "the arrays of a field, by keyword")]
     fn new(
@@ -122,6 +126,7 @@ impl Field {
         width: Option<GivenPieces>,
         status: Option<GivenPieces>,
         keys: Option<&Bound<'_, Keys>>,
+        seek: Option<PathBuf>,
     ) -> PyResult<Self> {
         let what = |array: &str| format!("{name}/{array}");
         let make = || {
@@ -136,6 +141,7 @@ impl Field {
                 width: width.map(|given| column(given, n, &what("width"))).transpose()?,
                 status: status.map(|given| column(given, n, &what("status"))).transpose()?,
                 keys: keys.map(|keys| Arc::clone(&keys.get().0)),
+                seek: seek.and_then(SeekFile::open),
             })
         };
         let parts = make().map_err(to_py_err)?;
@@ -146,7 +152,7 @@ impl Field {
     #[staticmethod]
     #[pyo3(signature = (
         name, n, *, sources, source, offset, stored_nbytes, nbytes, encoding, crc32, height, width, status, path=None,
-        keys=None
+        keys=None, seek=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "the arrays of a field, by keyword")]
     fn elsewhere(
@@ -164,6 +170,7 @@ impl Field {
         status: GivenPieces,
         path: Option<&Bound<'_, Field>>,
         keys: Option<&Bound<'_, Keys>>,
+        seek: Option<PathBuf>,
     ) -> PyResult<Self> {
         let what = |array: &str| format!("{name}/{array}");
         let make = || {
@@ -182,10 +189,35 @@ impl Field {
                 width: Some(column(width, n, &what("width"))?),
                 status: Some(column(status, n, &what("status"))?),
                 keys: keys.map(|keys| Arc::clone(&keys.get().0)),
+                seek: seek.and_then(SeekFile::open),
             })
         };
         let parts = make().map_err(to_py_err)?;
         Ok(Self(Arc::new(CoreField::new(name, n, parts))))
+    }
+
+    #[pyo3(signature = (path, *, compare, threads, progress=None))]
+    #[expect(clippy::needless_pass_by_value, reason = "how arguments of Python come in")]
+    fn write_seek(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        compare: bool,
+        threads: usize,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<(u64, u64, u64)> {
+        let field = &*self.0;
+        let before = field.parts().seek.as_ref();
+        let work = |shown: &Progress| {
+            begin_call();
+            seek_file::write(field, &path, before, compare, threads, shown)
+        };
+        let found = watched(py, progress.as_ref(), work)?;
+        Ok((found.tables, found.left, found.nbytes))
+    }
+
+    fn has_seek(&self) -> bool {
+        self.0.parts().seek.is_some()
     }
 
     fn __len__(&self) -> usize {

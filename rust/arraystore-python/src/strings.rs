@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arraystore_core::{Error, strings};
+use arraystore_core::{Error, checksum, strings};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 
@@ -66,7 +66,7 @@ impl Strings {
     }
 
     fn crc32c(&self, py: Python<'_>) -> Buffer {
-        let of = |text: &str| arraystore_core::shard::crc32c(0, text.as_bytes());
+        let of = |text: &str| checksum::crc32c(text.as_bytes());
         Buffer::new(py.detach(|| self.0.iter().map(of).collect::<Vec<u32>>()))
     }
 

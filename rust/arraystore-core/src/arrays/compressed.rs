@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use super::Problem;
+use crate::checksum;
 use crate::error::{Error, Result};
 use crate::extent::Scratch;
 use crate::source::{ByteSource, MappedFile};
@@ -97,7 +98,7 @@ impl CompressedShards {
         };
         let index = lend(&shard.file, index_at, index_nbytes)?;
         let checksum = lend(&shard.file, index_at + index_nbytes, CHECKSUM_NBYTES)?;
-        if crc32c::crc32c(index).to_le_bytes() != *checksum {
+        if checksum::crc32c(index).to_le_bytes() != *checksum {
             return Err(Problem::Damaged(format!(
                 "{}: the shard index at the end of the file is damaged",
                 shard.file.name()

@@ -33,7 +33,7 @@ fn column<T: crate::pieces::Number>(folder: &Path, name: &str, bytes: &[u8]) -> 
 /// Records 0 to 3 with the items 1, 0, 1 and none; item 2 is damaged.
 fn field(folder: &Path, items: Items) -> ArrayField {
     let row: Vec<u8> = [1, 0, 1, NO_ITEM, 2].into_iter().flat_map(u32::to_le_bytes).collect();
-    let sums = [crc32c::crc32c(&item(0)), crc32c::crc32c(&item(1)), 0];
+    let sums = [checksum::crc32c(&item(0)), checksum::crc32c(&item(1)), 0];
     let sums: Vec<u8> = sums.into_iter().flat_map(u32::to_le_bytes).collect();
     let parts = ArrayParts {
         items,
@@ -62,7 +62,7 @@ fn zstd(folder: &Path, change: impl Fn(&mut Vec<u8>)) -> Items {
         index.extend((compressed.len() as u64).to_le_bytes());
         file.extend(compressed);
     }
-    let checksum = crc32c::crc32c(&index);
+    let checksum = checksum::crc32c(&index);
     file.extend(index);
     file.extend(checksum.to_le_bytes());
     change(&mut file);
@@ -182,7 +182,7 @@ fn a_shard_index_leads_nowhere_else() {
             let index_at = file.len() - 4 - 3 * 16;
             file[index_at + entry..index_at + entry + 8].copy_from_slice(&value.to_le_bytes());
             let end = file.len() - 4;
-            let checksum = crc32c::crc32c(&file[index_at..end]);
+            let checksum = checksum::crc32c(&file[index_at..end]);
             file[end..].copy_from_slice(&checksum.to_le_bytes());
         });
         let error = field(folder.path(), items)

@@ -9,9 +9,9 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::batch;
+use crate::checksum;
 use crate::error::{Error, Result};
 use crate::extent::Extents;
-use crate::members::crc32;
 use crate::progress::Progress;
 use crate::selected::read_into;
 use crate::strings::Strings;
@@ -60,7 +60,7 @@ pub fn write(
                     problem: format!("expected {expected} bytes, found {}", bytes.len()),
                 });
             }
-            let sum = crc32(&bytes);
+            let sum = checksum::crc32(&bytes);
             sums.push(sum);
             push_local(&mut segment, paths.get(index).unwrap_or_default(), sum, expected);
             segment.extend_from_slice(&bytes);

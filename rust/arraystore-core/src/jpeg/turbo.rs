@@ -44,7 +44,7 @@ const SCAN_LIMIT: c_int = 500;
 /// A TurboJPEG handle remembers quantisation and Huffman tables from image to image, and after an error it may be unfit
 /// for the next. So that an image decodes the same whatever came before it, the handle is made anew after every problem
 /// and for every image that does not bring all its tables itself.
-pub struct Decoder {
+pub struct Turbo {
     handle: Handle,
     /// The handle has seen only images that brought all their tables and decoded without a problem.
     clean: bool,
@@ -55,7 +55,7 @@ pub struct Decoder {
 struct Handle(NonNull<c_void>);
 
 // SAFETY: a TurboJPEG handle has no tie to the thread that made it; it must only not be used by two threads at once, which
-// `&mut self` on every method of `Decoder` that uses it guarantees.
+// `&mut self` on every method of `Turbo` that uses it guarantees.
 unsafe impl Send for Handle {}
 
 impl Handle {
@@ -99,7 +99,7 @@ struct Header {
     frame: Option<Frame>,
 }
 
-impl Decoder {
+impl Turbo {
     /// Makes a handle.
     ///
     /// # Errors
@@ -164,8 +164,16 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// As for [`Decoder::decode`]; whatever `choose` gives.
+    /// As for [`Turbo::decode`]; whatever `choose` gives.
     pub fn decode_region<C, E: From<Problem>>(
+        &mut self,
+        jpeg: &[u8],
+        choose: impl FnOnce(Size) -> Result<(CropBox, C), E>,
+    ) -> Result<(Region<'_>, CropBox, C), E> {
+        self.decode_region_to(jpeg, RGBX_CHANNELS, choose)
+    }
+
+    fn decode_region_to<C, E: From<Problem>>(
         &mut self,
         jpeg: &[u8],
         channels: usize,
@@ -218,7 +226,7 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// As for [`Decoder::decode_region`].
+    /// As for [`Turbo::decode_region`].
     pub fn decode_box<M: AsMut<[u8]>, E: From<Problem>>(
         &mut self,
         jpeg: &[u8],
@@ -226,7 +234,7 @@ impl Decoder {
         allocate: impl FnOnce(Size) -> Result<M, E>,
     ) -> Result<(Size, M), E> {
         let (region, wanted, ()) =
-            self.decode_region(jpeg, RGB_CHANNELS, |size| choose(size).map(|wanted| (wanted, ())))?;
+            self.decode_region_to(jpeg, RGB_CHANNELS, |size| choose(size).map(|wanted| (wanted, ())))?;
         let mut memory = allocate(wanted.size)?;
         let row_nbytes = wanted.size.width as usize * RGB_CHANNELS;
         for (to, from) in memory.as_mut().chunks_exact_mut(row_nbytes).zip(region.rows(wanted)) {
@@ -256,14 +264,7 @@ impl Decoder {
         if precision != 8 {
             return Err(format!("expected 8 bits a sample, found {precision}"));
         }
-        let pixels = u64::from(size.height) * u64::from(size.width);
-        if pixels == 0 || pixels > MOST_PIXELS.min(PIXELS_ALWAYS_ALLOWED.max(jpeg.len() as u64 * PIXELS_PER_BYTE)) {
-            return Err(format!(
-                "the header claims {size} pixels in {} bytes: at most {MOST_PIXELS} pixels are decoded, and beyond \
-                 {PIXELS_ALWAYS_ALLOWED} at most {PIXELS_PER_BYTE} for each byte",
-                jpeg.len()
-            ));
-        }
+        check_claim(size, jpeg.len())?;
         let colours = get(sys::TJPARAM_TJPARAM_COLORSPACE).cast_unsigned();
         Ok(Header {
             size,
@@ -378,6 +379,22 @@ impl Decoder {
         let text = unsafe { CStr::from_ptr(sys::tj3GetErrorStr(self.handle.0.as_ptr())) };
         text.to_string_lossy().into_owned()
     }
+}
+
+/// Whether a header may claim an image of this size in a file of `nbytes`.
+///
+/// # Errors
+///
+/// A problem with the limits.
+pub(super) fn check_claim(size: Size, nbytes: usize) -> Result<(), Problem> {
+    let pixels = u64::from(size.height) * u64::from(size.width);
+    if pixels == 0 || pixels > MOST_PIXELS.min(PIXELS_ALWAYS_ALLOWED.max(nbytes as u64 * PIXELS_PER_BYTE)) {
+        return Err(format!(
+            "the header claims {size} pixels in {nbytes} bytes: at most {MOST_PIXELS} pixels are decoded, and beyond \
+             {PIXELS_ALWAYS_ALLOWED} at most {PIXELS_PER_BYTE} for each byte"
+        ));
+    }
+    Ok(())
 }
 
 /// The warning of libjpeg-turbo that says nothing about the pixels, of a plain image without restart markers that has begun

@@ -5,12 +5,12 @@ use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 use super::Check;
+use crate::checksum;
 use crate::error::{Error, Result};
 use crate::extent::{Extents, Scratch, SourceRef};
 use crate::journal::Outcome;
 use crate::jpeg::header::{Flaw, walk};
 use crate::jpeg::pixmap::{Pixmap, is_pixmap};
-use crate::members::crc32;
 use crate::source::is_gone;
 use crate::status::Status;
 use crate::tiff::{PatchForm, decode};
@@ -137,7 +137,7 @@ pub(super) fn fetch_patch(
         Ok((Ok(()), disagrees)) => {
             let outcome = Outcome {
                 nbytes: u32::try_from(out.len()).unwrap_or(u32::MAX),
-                crc32c: crc32c::crc32c(out),
+                crc32c: checksum::crc32c(out),
                 status: disagrees.as_ref().map_or(Status::Sound, |_| Status::SourceCorrupt),
                 ..Outcome::default()
             };
@@ -153,7 +153,7 @@ pub(super) fn fetch_patch(
 
 /// What there is to say if bytes are not those that their archive has the checksum of.
 fn archive_disagrees(bytes: &[u8], archive_crc32: Option<u32>) -> Option<String> {
-    let (expected, found) = (archive_crc32?, crc32(bytes));
+    let (expected, found) = (archive_crc32?, checksum::crc32(bytes));
     (found != expected).then(|| format!("the archive says CRC-32 {expected:08x}, found {found:08x}"))
 }
 
@@ -226,7 +226,7 @@ fn look(bytes: &[u8]) -> ((u16, u16), Option<Flaw>) {
 pub(super) fn examine(bytes: &[u8], archive_crc32: Option<u32>, check: &Check<'_>) -> (Outcome, Option<String>) {
     let mut outcome = Outcome {
         nbytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-        crc32c: crc32c::crc32c(bytes),
+        crc32c: checksum::crc32c(bytes),
         ..Outcome::default()
     };
     if bytes.is_empty() {

@@ -4,6 +4,7 @@ mod faults;
 mod span;
 
 use super::*;
+use crate::checksum;
 use crate::extent::{Encoding, Extent, FileExtents, SourceRef};
 use crate::members::{Members, Selection};
 use crate::scan::scan;
@@ -127,7 +128,7 @@ fn every_record_is_at_its_place_and_gaps_are_zeros() {
         let place = usize::try_from(fixture.place[index]).unwrap();
         let bytes = fixture.members.read(index as u64).unwrap();
         expected[place..place + bytes.len()].copy_from_slice(&bytes);
-        assert_eq!(packed.outcomes.crc32c[index], crc32c::crc32c(&bytes));
+        assert_eq!(packed.outcomes.crc32c[index], checksum::crc32c(&bytes));
     }
     assert_eq!(array, expected);
     assert!(packed.outcomes.status.iter().all(|&status| status == 0));

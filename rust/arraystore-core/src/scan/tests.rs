@@ -41,7 +41,7 @@ impl Zip {
         } else {
             content.to_vec()
         };
-        let crc = crate::members::crc32(content);
+        let crc = crate::checksum::crc32(content);
         let name_nbytes = u16::try_from(name.len()).unwrap();
         let small = |value: usize| u32::try_from(value).unwrap().to_le_bytes();
         self.bytes.extend_from_slice(b"PK\x03\x04\x14\0");

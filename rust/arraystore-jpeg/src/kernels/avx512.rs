@@ -4,15 +4,17 @@
 //! two or four blocks to a vector; two vectors go side by side, since each step waits for the one before it.
 
 use std::arch::x86_64::{
-    __m128i, __m512i, _mm_castsi128_pd, _mm_cvtsi32_si128, _mm_storeh_pd, _mm_storel_epi64, _mm256_loadu_si256, _mm256_setzero_si256,
-    _mm256_storeu_si256, _mm512_abs_epi16, _mm512_add_epi16, _mm512_add_epi32, _mm512_alignr_epi32, _mm512_castps_si512,
-    _mm512_castsi256_si512, _mm512_castsi512_ps, _mm512_cmpgt_epu16_mask, _mm512_cvtepu8_epi16, _mm512_dpwssd_epi32, _mm512_extracti32x4_epi32,
-    _mm512_inserti64x4, _mm512_loadu_si512, _mm512_madd_epi16, _mm512_maddubs_epi16, _mm512_mask_blend_epi16,
-    _mm512_mask_permutexvar_epi8, _mm512_mask_storeu_epi8, _mm512_maskz_permutexvar_epi8, _mm512_max_epu16,
-    _mm512_mulhrs_epi16, _mm512_mullo_epi16, _mm512_packs_epi32, _mm512_packus_epi16, _mm512_permutex2var_epi8,
-    _mm512_permutex2var_epi16, _mm512_permutexvar_epi8, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8,
+    __m128i, __m512i, _mm_castsi128_pd, _mm_cvtsi32_si128, _mm_storeh_pd, _mm_storel_epi64, _mm256_loadu_si256,
+    _mm256_setzero_si256, _mm256_storeu_si256, _mm512_abs_epi16, _mm512_add_epi16, _mm512_add_epi32,
+    _mm512_alignr_epi32, _mm512_castps_si512, _mm512_castsi256_si512, _mm512_castsi512_ps, _mm512_cmpgt_epu16_mask,
+    _mm512_cvtepu8_epi16, _mm512_dpwssd_epi32, _mm512_extracti32x4_epi32, _mm512_inserti64x4, _mm512_loadu_si512,
+    _mm512_madd_epi16, _mm512_maddubs_epi16, _mm512_mask_blend_epi16, _mm512_mask_permutexvar_epi8,
+    _mm512_mask_storeu_epi8, _mm512_maskz_permutexvar_epi8, _mm512_max_epu16, _mm512_mulhrs_epi16, _mm512_mullo_epi16,
+    _mm512_packs_epi32, _mm512_packus_epi16, _mm512_permutex2var_epi8, _mm512_permutex2var_epi16,
+    _mm512_permutexvar_epi8, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8,
     _mm512_shuffle_i64x2, _mm512_shuffle_ps, _mm512_slli_epi32, _mm512_sra_epi16, _mm512_srai_epi32, _mm512_srli_epi16,
-    _mm512_storeu_si512, _mm512_sub_epi32, _mm512_unpackhi_epi8, _mm512_unpackhi_epi32, _mm512_unpacklo_epi8, _mm512_unpacklo_epi32,
+    _mm512_storeu_si512, _mm512_sub_epi32, _mm512_unpackhi_epi8, _mm512_unpackhi_epi32, _mm512_unpacklo_epi8,
+    _mm512_unpacklo_epi32,
 };
 
 use super::{MOST, Row};
@@ -52,6 +54,7 @@ const fn full_place(word: usize, pair: usize) -> usize {
 }
 
 /// From the first 16 coefficients of four blocks, of two in each of two vectors, to pairs of rows.
+#[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "below 64")]
 const SPARSE_PERMUTATION: [Words; 2] = {
     let mut both = [Words([0; 32]); 2];
     let mut odd = 0;
@@ -125,7 +128,7 @@ fn transform_all(jobs: &Jobs, blocks: &mut [Block], plane: &mut [u8], stride: us
 }
 
 /// As many jobs as a kernel takes. At the end the last one is done several times at once: all are read before any is zeroed.
-#[inline(always)]
+#[inline]
 fn filled_up<const COUNT: usize>(jobs: &[Job]) -> [Job; COUNT] {
     if let Some(jobs) = jobs.first_chunk() {
         return *jobs;
@@ -176,7 +179,10 @@ fn factors_of(first: i32, second: i32) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw")]
 fn products(pairs: Two, factors: (i32, i32)) -> Two {
     let factors = factors_of(factors.0, factors.1);
-    [_mm512_madd_epi16(pairs[0], factors), _mm512_madd_epi16(pairs[1], factors)]
+    [
+        _mm512_madd_epi16(pairs[0], factors),
+        _mm512_madd_epi16(pairs[1], factors),
+    ]
 }
 
 #[inline]
@@ -233,13 +239,25 @@ fn full_pass<const SHIFT: u32>(p04: Two, p26: Two, p71: Two, p35: Two, round: __
     // Sums of 16 bits, as libjpeg-turbo has them: 7 and 3, 1 and 5.
     let z = [_mm512_add_epi16(p71[0], p35[0]), _mm512_add_epi16(p71[1], p35[1])];
     let (z3, z4) = (products(z, (-6436, 9633)), products(z, (9633, 6437)));
-    let (e0, o3) = (add_products(sum, p26, (10_703, 4433)), add_products(z4, p71, (-7373, 4926)));
+    let (e0, o3) = (
+        add_products(sum, p26, (10_703, 4433)),
+        add_products(z4, p71, (-7373, 4926)),
+    );
     let (r0, r7) = butterfly::<SHIFT>(e0, o3);
-    let (e1, o2) = (add_products(difference, p26, (4433, -10_704)), add_products(z3, p35, (4177, -20_995)));
+    let (e1, o2) = (
+        add_products(difference, p26, (4433, -10_704)),
+        add_products(z3, p35, (4177, -20_995)),
+    );
     let (r1, r6) = butterfly::<SHIFT>(e1, o2);
-    let (e2, o1) = (add_products(difference, p26, (-4433, 10_704)), add_products(z4, p35, (-20_995, -4176)));
+    let (e2, o1) = (
+        add_products(difference, p26, (-4433, 10_704)),
+        add_products(z4, p35, (-20_995, -4176)),
+    );
     let (r2, r5) = butterfly::<SHIFT>(e2, o1);
-    let (e3, o0) = (add_products(sum, p26, (-10_703, -4433)), add_products(z3, p71, (-4927, -7373)));
+    let (e3, o0) = (
+        add_products(sum, p26, (-10_703, -4433)),
+        add_products(z3, p71, (-4927, -7373)),
+    );
     let (r3, r4) = butterfly::<SHIFT>(e3, o0);
     [r0, r1, r2, r3, r4, r5, r6, r7]
 }
@@ -256,7 +274,10 @@ fn pack(a: Two, b: Two) -> Two {
 fn pairs_of_columns(rows01: Two, rows23: Two) -> (Two, Two) {
     macro_rules! choose {
         ($which:literal, $number:literal) => {{
-            let (a, b) = (_mm512_castsi512_ps(rows01[$number]), _mm512_castsi512_ps(rows23[$number]));
+            let (a, b) = (
+                _mm512_castsi512_ps(rows01[$number]),
+                _mm512_castsi512_ps(rows23[$number]),
+            );
             _mm512_castps_si512(_mm512_shuffle_ps::<$which>(a, b))
         }};
     }
@@ -269,7 +290,7 @@ fn pairs_of_columns(rows01: Two, rows23: Two) -> (Two, Two) {
 /// Eight columns of four rows in each lane, as bytes: rows 0 and 1, and rows 2 and 3.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn rows_of(columns: [__m512i; 8]) -> (__m512i, __m512i) {
+fn rows_of(columns: &[__m512i; 8]) -> (__m512i, __m512i) {
     /// The 4 x 4 bytes of each lane, turned over.
     const TRANSPOSE: Bytes = {
         let mut places = [0; 64];
@@ -283,7 +304,7 @@ fn rows_of(columns: [__m512i; 8]) -> (__m512i, __m512i) {
         }
         Bytes(places)
     };
-    let [c0, c1, c2, c3, c4, c5, c6, c7] = columns;
+    let [c0, c1, c2, c3, c4, c5, c6, c7] = *columns;
     let left = _mm512_packus_epi16(_mm512_packs_epi32(c0, c1), _mm512_packs_epi32(c2, c3));
     let right = _mm512_packus_epi16(_mm512_packs_epi32(c4, c5), _mm512_packs_epi32(c6, c7));
     let left = _mm512_shuffle_epi8(left, bytes(&TRANSPOSE));
@@ -300,9 +321,9 @@ const ROUND_SECOND: i32 = (1 << 17) + (128 << 18);
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn write_rows(plane: &mut [u8], at: usize, stride: usize, rows: [__m128i; 2]) {
-    let place = &mut plane[at..at + 3 * stride + 8];
-    let to = place.as_mut_ptr();
-    // SAFETY: rows 0 to 3 of eight bytes lie in `place`.
+    let place_of_rows = &mut plane[at..at + 3 * stride + 8];
+    let to = place_of_rows.as_mut_ptr();
+    // SAFETY: rows 0 to 3 of eight bytes lie in there.
     unsafe {
         _mm_storel_epi64(to.cast(), rows[0]);
         _mm_storeh_pd(to.add(stride).cast(), _mm_castsi128_pd(rows[0]));
@@ -320,8 +341,12 @@ fn sparse(jobs: [Job; 8], blocks: &mut [Block], plane: &mut [u8], stride: usize,
             let first = &blocks[jobs[$number].block as usize].0;
             let second = &blocks[jobs[$number + 1].block as usize].0;
             // SAFETY: the first 32 bytes of two blocks.
-            let (first, second) =
-                unsafe { (_mm256_loadu_si256(first.as_ptr().cast()), _mm256_loadu_si256(second.as_ptr().cast())) };
+            let (first, second) = unsafe {
+                (
+                    _mm256_loadu_si256(first.as_ptr().cast()),
+                    _mm256_loadu_si256(second.as_ptr().cast()),
+                )
+            };
             _mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second)
         }};
     }
@@ -352,7 +377,7 @@ fn sparse(jobs: [Job; 8], blocks: &mut [Block], plane: &mut [u8], stride: usize,
             let even = [even_top[$group], even_low[$group]];
             let odd = [odd_top[$group], odd_low[$group]];
             let columns = sparse_pass::<18>(even, odd, round);
-            let (top, low) = (rows_of(one_of!(columns, 0)), rows_of(one_of!(columns, 1)));
+            let (top, low) = (rows_of(&one_of!(columns, 0)), rows_of(&one_of!(columns, 1)));
             write!($group, top, 0);
             write!($group, low, 4);
         };
@@ -388,7 +413,12 @@ fn full(jobs: [Job; 4], blocks: &mut [Block], plane: &mut [u8], stride: usize, f
         ($number:literal) => {{
             let block = &blocks[jobs[$number].block as usize].0;
             // SAFETY: the two halves of a block.
-            unsafe { [_mm512_loadu_si512(block.as_ptr().cast()), _mm512_loadu_si512(block[32..].as_ptr().cast())] }
+            unsafe {
+                [
+                    _mm512_loadu_si512(block.as_ptr().cast()),
+                    _mm512_loadu_si512(block[32..].as_ptr().cast()),
+                ]
+            }
         }};
     }
     let loaded: [[__m512i; 2]; 4] = [load!(0), load!(1), load!(2), load!(3)];
@@ -403,7 +433,11 @@ fn full(jobs: [Job; 4], blocks: &mut [Block], plane: &mut [u8], stride: usize, f
     // Of each block two pairs of rows.
     macro_rules! permuted {
         ($which:literal, $number:literal) => {
-            _mm512_permutex2var_epi16(loaded[$number][0], words(&FULL_PERMUTATION[$which]), loaded[$number][1])
+            _mm512_permutex2var_epi16(
+                loaded[$number][0],
+                words(&FULL_PERMUTATION[$which]),
+                loaded[$number][1],
+            )
         };
     }
     let even = [permuted!(0, 0), permuted!(0, 1), permuted!(0, 2), permuted!(0, 3)];
@@ -450,7 +484,7 @@ fn full(jobs: [Job; 4], blocks: &mut [Block], plane: &mut [u8], stride: usize, f
     // In each lane rows 0 to 3 of two blocks, then their rows 4 to 7.
     macro_rules! write {
         ($group:literal) => {
-            let rows = rows_of(one_of!(columns, $group));
+            let rows = rows_of(&one_of!(columns, $group));
             write!($group, rows, 0, 0, 0);
             write!($group, rows, 1, 1, 0);
             write!($group, rows, 2, 0, 4);
@@ -795,7 +829,12 @@ unsafe fn colour<const ACROSS: usize, const DOWN: usize>(row: &Row<'_>, out: &mu
         // SAFETY: the caller promises that there are as many bytes.
         this = unsafe { column::<DOWN>(near, far) };
         // SAFETY: `pair` is 2 or more.
-        let (near, far) = unsafe { (near.sub(2).cast::<[u8; 2]>().read(), far.sub(2).cast::<[u8; 2]>().read()) };
+        let (near, far) = unsafe {
+            (
+                near.sub(2).cast::<[u8; 2]>().read(),
+                far.sub(2).cast::<[u8; 2]>().read(),
+            )
+        };
         let [cb, cr] = [0, 1].map(|number| {
             let (near, far) = (i32::from(near[number]), i32::from(far[number]));
             if DOWN == 2 { near * 3 + far } else { near }

@@ -1,5 +1,11 @@
 //! The inner loop of entropy decoding.
 
+#![expect(
+    clippy::inline_always,
+    clippy::cast_ptr_alignment,
+    reason = "the kernel must have the instructions of its caller; coefficients lie at even addresses"
+)]
+
 use std::hint::select_unpredictable;
 
 use crate::Declined;
@@ -10,7 +16,7 @@ use crate::unstuff::PADDING_NBYTES;
 
 /// Entries that are taken from a lane before its bits are filled up. A window has 56 bits and the marker below them.
 const ENTRIES: usize = 5;
-const _: () = assert!(ENTRIES as u32 * WIDE_BITS <= 56);
+const _: () = assert!(ENTRIES * WIDE_BITS as usize <= 56);
 
 /// Bits that the longest symbol takes: its code and its value.
 const LONGEST_SYMBOL: usize = 16 + 15;
@@ -196,7 +202,7 @@ impl Common<'_> {
     unsafe fn table<const BITS: u32>(&self, at: *mut u8) -> usize {
         // SAFETY: as the caller promises.
         let note = unsafe { &*self.notes.wrapping_add(at.addr() / BLOCK_NBYTES) };
-        let is_dc = at.addr() % BLOCK_NBYTES == 0;
+        let is_dc = at.addr().is_multiple_of(BLOCK_NBYTES);
         usize::from(note.ac) - if is_dc { 1 << BITS } else { 0 }
     }
 

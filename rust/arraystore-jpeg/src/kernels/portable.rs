@@ -1,5 +1,7 @@
 //! Plain Rust: what all other kernels are compared with.
 
+use std::num::Wrapping;
+
 use super::{MOST, Row};
 use crate::entropy::Block;
 use crate::frame::Sampling;
@@ -7,18 +9,18 @@ use crate::pixels::{Job, Jobs};
 use crate::quantisation::{Quantisation, ZIGZAG};
 
 /// Fixed-point constants of libjpeg's accurate integer transform: products of square roots of cosines, times 2^13.
-const F_0_298: i32 = 2446;
-const F_0_390: i32 = 3196;
-const F_0_541: i32 = 4433;
-const F_0_765: i32 = 6270;
-const F_0_899: i32 = 7373;
-const F_1_175: i32 = 9633;
-const F_1_501: i32 = 12299;
-const F_1_847: i32 = 15137;
-const F_1_961: i32 = 16069;
-const F_2_053: i32 = 16819;
-const F_2_562: i32 = 20995;
-const F_3_072: i32 = 25172;
+const F_0_298: Wrapping<i32> = Wrapping(2446);
+const F_0_390: Wrapping<i32> = Wrapping(3196);
+const F_0_541: Wrapping<i32> = Wrapping(4433);
+const F_0_765: Wrapping<i32> = Wrapping(6270);
+const F_0_899: Wrapping<i32> = Wrapping(7373);
+const F_1_175: Wrapping<i32> = Wrapping(9633);
+const F_1_501: Wrapping<i32> = Wrapping(12299);
+const F_1_847: Wrapping<i32> = Wrapping(15137);
+const F_1_961: Wrapping<i32> = Wrapping(16069);
+const F_2_053: Wrapping<i32> = Wrapping(16819);
+const F_2_562: Wrapping<i32> = Wrapping(20995);
+const F_3_072: Wrapping<i32> = Wrapping(25172);
 
 /// All other blocks.
 pub(super) fn transform(
@@ -55,7 +57,7 @@ pub(super) fn transform(
                 .all(|value| (-2 * MOST - 1..=2 * MOST + 1).contains(value));
             let start = at as usize + y * stride;
             for (sample, value) in plane[start..start + 8].iter_mut().zip(one_pass::<18>(*line)) {
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+                #[expect(clippy::cast_sign_loss, reason = "clamped")]
                 {
                     *sample = (value + 128).clamp(0, 255) as u8;
                 }
@@ -65,10 +67,11 @@ pub(super) fn transform(
     is_in_range
 }
 
-/// One pass of the transform over eight values; sums of two inputs wrap, as in vectors of 16 bits.
-fn one_pass<const SHIFT: u32>(input: [i16; 8]) -> [i32; 8] {
-    let sum = |a: i16, b: i16| i32::from(a.wrapping_add(b));
-    let [i0, i1, i2, i3, i4, i5, i6, i7] = input.map(i32::from);
+/// One pass of the transform over eight values; sums of two inputs wrap, as in vectors of 16 bits, and all others as in
+/// vectors of 32 bits.
+fn one_pass<const SHIFT: usize>(input: [i16; 8]) -> [i32; 8] {
+    let sum = |a: i16, b: i16| Wrapping(i32::from(a.wrapping_add(b)));
+    let [i0, i1, i2, i3, i4, i5, i6, i7] = input.map(|value| Wrapping(i32::from(value)));
     let even = (i0 + i4) << 13;
     let odd = (i0 - i4) << 13;
     let low = i2 * F_0_541 + i6 * (F_0_541 - F_1_847);
@@ -83,7 +86,7 @@ fn one_pass<const SHIFT: u32>(input: [i16; 8]) -> [i32; 8] {
     let o1 = i5 * (F_2_053 - F_2_562) - i3 * F_2_562 + z4;
     let o2 = i3 * (F_3_072 - F_2_562) - i5 * F_2_562 + z3;
     let o3 = i1 * (F_1_501 - F_0_899) - i7 * F_0_899 + z4;
-    let scale = |value: i32| (value + (1 << (SHIFT - 1))) >> SHIFT;
+    let scale = |value: Wrapping<i32>| ((value + Wrapping(1 << (SHIFT - 1))) >> SHIFT).0;
     [
         scale(e0 + o3),
         scale(e1 + o2),
@@ -120,21 +123,22 @@ pub(super) fn row(row: &Row<'_>, out: &mut [u8]) {
     };
     for (x, (pixel, &luma)) in out.enumerate() {
         let x = x + row.odd;
+        let is_even = x.is_multiple_of(2);
         let at = row.pair + 2 * (x / across);
         // The sample beside the nearest one.
-        let beside = if x % 2 == 0 { at - 2 } else { at + 2 };
+        let beside = if is_even { at - 2 } else { at + 2 };
         let [cb, cr] = match (across, down) {
             _ if !row.is_fancy => pair(row.near, at),
             (1, 1) => pair(row.near, at),
             (1, _) => column(at).map(|sum| (sum + 1 + i32::from(row.is_lower)) >> 2),
             (_, 1) => {
                 let (this, beside) = (pair(row.near, at), pair(row.near, beside));
-                let round = if x % 2 == 0 { 1 } else { 2 };
+                let round = if is_even { 1 } else { 2 };
                 [0, 1].map(|number| (this[number] * 3 + beside[number] + round) >> 2)
             }
             _ => {
                 let (this, beside) = (column(at), column(beside));
-                let round = if x % 2 == 0 { 8 } else { 7 };
+                let round = if is_even { 8 } else { 7 };
                 [0, 1].map(|number| (this[number] * 3 + beside[number] + round) >> 4)
             }
         };
@@ -148,6 +152,6 @@ fn rgb(luma: i32, cb: i32, cr: i32) -> [u8; 3] {
     let red = luma + ((91_881 * cr + half) >> 16);
     let green = luma + ((-22_554 * cb - 46_802 * cr + half) >> 16);
     let blue = luma + ((116_130 * cb + half) >> 16);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    #[expect(clippy::cast_sign_loss, reason = "clamped")]
     [red, green, blue].map(|value| value.clamp(0, 255) as u8)
 }

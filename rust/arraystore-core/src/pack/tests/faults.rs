@@ -155,7 +155,7 @@ fn status_of_member(encoding: Encoding, stored: &[u8], crc32: u32) -> (u8, u32, 
 
 #[test]
 fn a_member_with_another_checksum_is_kept_and_marked() {
-    let sound = crate::members::crc32(JPEG);
+    let sound = crate::checksum::crc32(JPEG);
     assert_eq!(status_of_member(Encoding::ZipStored, JPEG, sound).0, 0);
     let (status, nbytes, array) = status_of_member(Encoding::ZipStored, JPEG, sound ^ 1);
     assert_eq!((status, nbytes as usize, &array[..]), (8, JPEG.len(), JPEG));

@@ -1,0 +1,117 @@
+//! Checksums of bytes, by the widest instructions that the processor has.
+
+use crc_fast::{CrcAlgorithm, Digest};
+
+/// Bytes whose checksum is computed before they are copied from the innermost cache.
+const BLOCK_NBYTES: usize = 8 << 10;
+
+/// The most bytes that are copied in blocks. One large copy can write past the caches, which many small ones cannot.
+const MOST_IN_BLOCKS: usize = 256 << 10;
+
+/// The CRC-32C of some bytes.
+#[must_use]
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    crc_fast::crc32_iscsi(bytes)
+}
+
+/// The CRC-32C of some bytes that follow others, whose CRC-32C is `initial`; that of no bytes is 0.
+#[must_use]
+pub fn crc32c_append(initial: u32, bytes: &[u8]) -> u32 {
+    let mut digest = Digest::new_with_init_state(CrcAlgorithm::Crc32Iscsi, u64::from(!initial));
+    digest.update(bytes);
+    let [a, b, c, d, ..] = digest.finalize().to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+/// Copies bytes into `out`, which is as long, and returns the CRC-32C of them.
+///
+/// # Panics
+///
+/// If the lengths differ.
+#[must_use]
+pub fn copy_crc32c(bytes: &[u8], out: &mut [u8]) -> u32 {
+    assert_eq!(bytes.len(), out.len());
+    if bytes.len() > MOST_IN_BLOCKS {
+        let checksum = crc32c(bytes);
+        out.copy_from_slice(bytes);
+        return checksum;
+    }
+    let mut checksum = 0;
+    for (bytes, out) in bytes.chunks(BLOCK_NBYTES).zip(out.chunks_mut(BLOCK_NBYTES)) {
+        checksum = crc32c_append(checksum, bytes);
+        out.copy_from_slice(bytes);
+    }
+    checksum
+}
+
+/// The CRC-32 of zip and gzip.
+#[must_use]
+pub fn crc32(bytes: &[u8]) -> u32 {
+    crc_fast::crc32_iso_hdlc(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One bit after another, as the definition says.
+    fn by_definition(polynomial: u32, bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(u32::MAX, |state, &byte| {
+            (0..8).fold(state ^ u32::from(byte), |state, _| {
+                (state >> 1) ^ if state & 1 == 1 { polynomial } else { 0 }
+            })
+        })
+    }
+
+    const CRC32C: u32 = 0x82F6_3B78;
+    const CRC32: u32 = 0xEDB8_8320;
+
+    #[test]
+    fn known_values_are_found() {
+        assert_eq!(crc32c(b""), 0);
+        assert_eq!(crc32c(b"123456789"), 0xE306_9283);
+        assert_eq!(crc32(b""), 0);
+        assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
+        // RFC 3720, appendix B.4.
+        let rising: Vec<u8> = (0..32).collect();
+        let falling: Vec<u8> = (0..32).rev().collect();
+        let values = [
+            (vec![0; 32], 0x8A91_36AA),
+            (vec![0xFF; 32], 0x62A8_AB43),
+            (rising, 0x46DD_794E),
+            (falling, 0x113F_DB5C),
+        ];
+        for (bytes, value) in values {
+            assert_eq!(crc32c(&bytes), value, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_beyond_the_blocks_are_copied_too() {
+        let bytes: Vec<u8> = (0..MOST_IN_BLOCKS + 9).map(|i| (i % 251).to_le_bytes()[0]).collect();
+        for nbytes in [MOST_IN_BLOCKS, MOST_IN_BLOCKS + 1, MOST_IN_BLOCKS + 9] {
+            let mut out = vec![0; nbytes];
+            assert_eq!(copy_crc32c(&bytes[..nbytes], &mut out), by_definition(CRC32C, &out));
+            assert_eq!(out, bytes[..nbytes]);
+        }
+    }
+
+    #[test]
+    fn every_length_at_every_alignment_is_as_defined() {
+        let bytes: Vec<u8> = (0..70_000_u32)
+            .map(|i| (i.wrapping_mul(i) / 251).to_le_bytes()[0])
+            .collect();
+        let lengths = (0..700).chain([1_023, 4_096, 7_307, 8_191, 8_192, 8_193, 65_536, 65_537, 69_900]);
+        for (number, nbytes) in lengths.enumerate() {
+            let bytes = &bytes[number % 67..][..nbytes];
+            let expected = by_definition(CRC32C, bytes);
+            assert_eq!(crc32c(bytes), expected, "{nbytes}");
+            assert_eq!(crc32(bytes), by_definition(CRC32, bytes), "{nbytes}");
+            let mut out = vec![0; nbytes];
+            assert_eq!(copy_crc32c(bytes, &mut out), expected, "{nbytes}");
+            assert_eq!(out, bytes, "{nbytes}");
+            let (first, rest) = bytes.split_at(nbytes / 3);
+            assert_eq!(crc32c_append(crc32c(first), rest), expected, "{nbytes}");
+        }
+    }
+}

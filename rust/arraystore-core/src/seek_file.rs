@@ -1,0 +1,233 @@
+//! A file of seek tables, beside the JPEGs of a field that they belong to.
+//!
+//! | bytes | |
+//! | --- | --- |
+//! | 8 | `arrseek` and the format, 1 |
+//! | 8 | number of records, n |
+//! | 8 n | where the table of each record ends, counted from the end of this list; a table begins where the one before ends |
+//! | | the tables: CRC-32C, then the bytes of [`arraystore_jpeg::seek`] |
+//!
+//! Numbers are little-endian. A table of no bytes is none. The checksum is that of the table and of the four bytes of the
+//! checksum of its JPEG: it proves both that the table is what was written and that it is of these bytes. A file that is
+//! missing, damaged or outdated, all of it or in part, costs time and nothing else.
+
+use std::fs::File;
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::batch;
+use crate::checksum::{crc32c, crc32c_append};
+use crate::crop::{CropBox, Size};
+use crate::error::{Error, Result};
+use crate::extent::Extents;
+use crate::field::Field;
+use crate::jpeg::{Decoder, NOT_FAST, Problem, pixel_nbytes};
+use crate::pixel_memory::PixelMemory;
+use crate::progress::Progress;
+use crate::source::{ByteSource, MappedFile};
+use arraystore_jpeg::Frame;
+
+const MAGIC: [u8; 8] = *b"arrseek\x01";
+const HEADER_NBYTES: u64 = 16;
+const END_NBYTES: u64 = 8;
+const CHECKSUM_NBYTES: usize = 4;
+
+/// Records of a task, and tasks of which the results are in memory at once, for each thread.
+const ROWS_A_TASK: u64 = 256;
+const TASKS_A_THREAD: u64 = 8;
+
+/// Seek tables of a field, read in place.
+pub struct SeekFile {
+    file: MappedFile,
+    count: u64,
+}
+
+impl SeekFile {
+    /// The tables in a file; `None` if there are none that can be read.
+    #[must_use]
+    pub fn open(path: PathBuf) -> Option<Self> {
+        let file = MappedFile::new(path);
+        let header = file.lend(0, 16).ok()??;
+        let (magic, count) = header.split_at(8);
+        let count = u64::from_le_bytes(count.try_into().ok()?);
+        let begin = count.checked_mul(END_NBYTES)?.checked_add(HEADER_NBYTES)?;
+        (magic == MAGIC && begin <= file.nbytes().ok()?).then_some(Self { file, count })
+    }
+
+    /// The table of a record whose bytes have this [fingerprint](Field::fingerprint), if it has one.
+    #[must_use]
+    pub fn get(&self, row: u64, fingerprint: u32) -> Option<&[u8]> {
+        if row >= self.count {
+            return None;
+        }
+        let (start, end) = if row == 0 {
+            (0, self.end(0)?)
+        } else {
+            (self.end(row - 1)?, self.end(row)?)
+        };
+        let nbytes = usize::try_from(end.checked_sub(start)?).ok()?;
+        let begin = HEADER_NBYTES + self.count * END_NBYTES + start;
+        let (expected, table) = self.file.lend(begin, nbytes).ok()??.split_first_chunk()?;
+        (u32::from_le_bytes(*expected) == checksum(table, fingerprint)).then_some(table)
+    }
+
+    fn end(&self, row: u64) -> Option<u64> {
+        let bytes = self.file.lend(HEADER_NBYTES + row * END_NBYTES, 8).ok()??;
+        Some(u64::from_le_bytes(bytes.try_into().ok()?))
+    }
+}
+
+fn checksum(table: &[u8], fingerprint: u32) -> u32 {
+    crc32c_append(crc32c(table), &fingerprint.to_le_bytes())
+}
+
+/// What was found out about the records of a field.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Indexed {
+    /// Images with a table.
+    pub tables: u64,
+    /// Those that libjpeg-turbo is to decode: rare kinds, and what is damaged.
+    pub left: u64,
+    /// Bytes of all tables.
+    pub nbytes: u64,
+}
+
+/// Makes the tables of a field, and writes them to `path`, which must not exist; tables of `before` are taken over.
+///
+/// With `compare`, each image is decoded by both decoders, and libjpeg-turbo keeps those of which a pixel differs.
+///
+/// # Errors
+///
+/// [`Error::Io`]; [`Error::Interrupted`]; those of reading a record, but for one that is missing or damaged.
+pub fn write(
+    field: &Field,
+    path: &Path,
+    before: Option<&SeekFile>,
+    compare: bool,
+    threads: usize,
+    progress: &Progress,
+) -> Result<Indexed> {
+    let count = Extents::len(field);
+    let io = |error| Error::io("write", path)(error);
+    let mut file = BufWriter::new(File::create_new(path).map_err(io)?);
+    file.write_all(&MAGIC).map_err(io)?;
+    file.write_all(&count.to_le_bytes()).map_err(io)?;
+    file.seek(SeekFrom::Start(HEADER_NBYTES + count * END_NBYTES))
+        .map_err(io)?;
+    let mut ends: Vec<u64> = Vec::new();
+    ends.try_reserve_exact(usize::try_from(count).unwrap_or(usize::MAX))
+        .map_err(|_| Error::Internal(format!("there is no memory for the places of {count} seek tables")))?;
+    let mut indexed = Indexed::default();
+    let at_once = ROWS_A_TASK * TASKS_A_THREAD * threads.max(1) as u64;
+    let mut start = 0;
+    while start < count {
+        let end = (start + at_once).min(count);
+        let tasks: Vec<u64> = (start..end)
+            .step_by(usize::try_from(ROWS_A_TASK).unwrap_or(1))
+            .collect();
+        let made = batch::map(tasks.into_iter(), threads, |context, first| {
+            let mut made = Made::default();
+            for row in first..(first + ROWS_A_TASK).min(end) {
+                made.add(field, row, before, compare, context)?;
+            }
+            progress.advance(made.ends.len() as u64, made.tables.len() as u64)?;
+            Ok(made)
+        })?;
+        for made in made {
+            ends.extend(made.ends.iter().map(|end| indexed.nbytes + end));
+            file.write_all(&made.tables).map_err(io)?;
+            indexed.nbytes += made.tables.len() as u64;
+            indexed.tables += made.with_table;
+            indexed.left += made.left;
+        }
+        start = end;
+    }
+    file.seek(SeekFrom::Start(HEADER_NBYTES)).map_err(io)?;
+    for end in ends {
+        file.write_all(&end.to_le_bytes()).map_err(io)?;
+    }
+    let file = file.into_inner().map_err(|error| io(error.into_error()))?;
+    file.sync_all().map_err(io)?;
+    Ok(indexed)
+}
+
+/// The tables of some records, one after another.
+#[derive(Default)]
+struct Made {
+    tables: Vec<u8>,
+    ends: Vec<u64>,
+    with_table: u64,
+    left: u64,
+}
+
+impl Made {
+    fn add(
+        &mut self,
+        field: &Field,
+        row: u64,
+        before: Option<&SeekFile>,
+        compare: bool,
+        context: &mut batch::Context,
+    ) -> Result<()> {
+        let fingerprint = field.fingerprint(row)?;
+        let begin = self.tables.len();
+        self.tables.extend([0; CHECKSUM_NBYTES]);
+        let known = before
+            .filter(|_| !compare)
+            .and_then(|before| before.get(row, fingerprint));
+        if let Some(known) = known {
+            self.tables.extend_from_slice(known);
+        } else {
+            let batch::Context { decoder, scratch, .. } = context;
+            let found = field.fetch(row, true, scratch, |jpeg| {
+                Ok(index(decoder, jpeg, compare, &mut self.tables))
+            });
+            match found {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.tables.truncate(begin + CHECKSUM_NBYTES);
+                    self.tables.extend_from_slice(NOT_FAST);
+                }
+                // `verify` tells of them.
+                Err(Error::Missing { .. } | Error::Checksum { .. } | Error::Source { .. }) => {
+                    self.tables.truncate(begin);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some((sum, table)) = self.tables[begin..].split_first_chunk_mut::<CHECKSUM_NBYTES>() {
+            *sum = checksum(table, fingerprint).to_le_bytes();
+            if *table == *NOT_FAST {
+                self.left += 1;
+            } else {
+                self.with_table += 1;
+            }
+        }
+        self.ends.push(self.tables.len() as u64);
+        Ok(())
+    }
+}
+
+/// Appends the table of a JPEG; whether our own decoder takes it.
+fn index(decoder: &mut Decoder, jpeg: &[u8], compare: bool, tables: &mut Vec<u8>) -> bool {
+    let begin = tables.len();
+    let Ok(frame) = Frame::parse(jpeg) else { return false };
+    if decoder.fast().seek_table(&frame, 1, tables).is_err() {
+        return false;
+    }
+    !compare || is_equal(decoder, jpeg, &tables[begin..])
+}
+
+/// Whether both decoders give the same pixels.
+fn is_equal(decoder: &mut Decoder, jpeg: &[u8], seek: &[u8]) -> bool {
+    let take = |size: Size| -> Result<PixelMemory, Problem> { PixelMemory::take(pixel_nbytes(size, 3)) };
+    let Ok((size, expected)) = decoder.turbo().decode(jpeg, take) else {
+        return false;
+    };
+    let (Ok(frame), Ok(mut found)) = (Frame::parse(jpeg), take(size)) else {
+        return false;
+    };
+    let area = crate::jpeg::area_of(CropBox::whole(size));
+    let outcome = decoder.fast().decode(&frame, Some(seek), area, found.as_mut());
+    outcome.is_ok() && found.as_ref() == expected.as_ref()
+}

@@ -1,0 +1,183 @@
+"""Seek tables change the time of a read, and never a pixel."""
+
+import io
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import arraystore
+from arraystore.cli import main
+from arraystore.errors import FormatError, InvalidRequestError
+from arraystore.testing.biosr import make_biosr
+
+N = 24
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Images of several kinds: baseline of all samplings, progressive, gray, and one that is cut short."""
+    styles = [
+        {"quality": 75},
+        {"quality": 90, "subsampling": 0},
+        {"quality": 60, "subsampling": 1},
+        {"quality": 75, "progressive": True},
+        {"quality": 75, "optimize": True},
+    ]
+    folder = tmp_path / "images"
+    folder.mkdir()
+    generator = np.random.default_rng(1)
+    for number in range(N):
+        height, width = (int(size) for size in generator.integers(20, 150, 2))
+        smooth = np.add.outer(np.arange(height) * 2, np.arange(width))[..., None] + np.array([0, 40, 90])
+        pixels = (smooth + generator.integers(0, 40, (height, width, 3))).astype(np.uint8)
+        image = Image.fromarray(pixels).convert("L" if number % 6 == 5 else "RGB")
+        file = io.BytesIO()
+        image.save(file, "JPEG", **styles[number % len(styles)])
+        data = file.getvalue()
+        (folder / f"image{number:02}.jpg").write_bytes(data)
+    # The index of a folder that is written to at this moment would not be kept.
+    for path in [*folder.iterdir(), folder]:
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    return folder
+
+
+@pytest.fixture(params=["store.zarr", "store.h5"])
+def store(request, folder, tmp_path):
+    path = tmp_path / request.param
+    arraystore.ingest(folder, path, progress=False)
+    return path
+
+
+def seek_file(store):
+    return store.with_name(store.name + ".image.seek")
+
+
+def everything(path):
+    """All that is decoded of a store."""
+    with arraystore.open(path) as opened:
+        whole = opened.read(range(N))
+        crops = opened.crops(range(N), size=32, scale=(0.1, 1.0), seed=3)
+        boxes = [(row % 3, row % 5, 10 + row % 4, 12) for row in range(N)]
+        return [*whole, crops, *opened.read_boxes(range(N), boxes, size=None)]
+
+
+def assert_same(found, expected):
+    assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+def test_an_ingest_makes_them_and_pixels_are_those_without(store):
+    assert seek_file(store).exists()
+    assert arraystore.open(store).handle.field("image").has_seek()
+    found = everything(store)
+    seek_file(store).unlink()
+    assert not arraystore.open(store).handle.field("image").has_seek()
+    assert_same(found, everything(store))
+
+
+def test_pixels_are_those_of_pillow(store, folder):
+    with arraystore.open(store) as opened:
+        for key, found in zip(opened.keys, opened.read(range(N)), strict=True):
+            expected = np.asarray(Image.open(folder / f"{key}.jpg").convert("RGB"))
+            # Pillow's libjpeg may be of another version; what differs then is a unit of rounding.
+            assert np.abs(found.astype(int) - expected).max() <= 1, key
+
+
+def test_an_ingest_without(folder, tmp_path):
+    path = tmp_path / "store.zarr"
+    arraystore.ingest(folder, path, progress=False, index=False)
+    assert not seek_file(path).exists()
+    assert arraystore.open(path).handle.field("image").has_seek() is False
+    # The same ingest again, with its default, makes them.
+    arraystore.ingest(folder, path, progress=False)
+    assert seek_file(path).exists()
+
+
+def test_the_report_counts(store):
+    report = arraystore.index(store, check="pixels", progress=False)
+    progressive = sum(number % 5 == 3 for number in range(N))
+    assert (report.tables, report.left) == (N - progressive, progressive)
+    assert report.paths == (seek_file(store),)
+    assert f"{N - progressive} seek tables" in str(report)
+    assert arraystore.index(store, progress=False).nbytes == report.nbytes
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "noise", "shifted", "of another store"])
+def test_damage_costs_only_time(store, folder, tmp_path, damage):
+    expected = everything(store)
+    file = seek_file(store)
+    data = bytearray(file.read_bytes())
+    generator = np.random.default_rng(2)
+    if damage == "empty":
+        data = bytearray()
+    elif damage == "cut":
+        data = data[: len(data) // 2]
+    elif damage == "noise":
+        for at in generator.integers(0, len(data), 200):
+            data[at] ^= int(generator.integers(1, 256))
+    elif damage == "shifted":
+        data = data[:16] + data[24:] + bytes(8)
+    else:
+        other = tmp_path / "other"
+        other.mkdir()
+        for number in range(N):
+            (other / f"image{number:02}.jpg").write_bytes((folder / f"image{(number + 1) % N:02}.jpg").read_bytes())
+        arraystore.ingest(other, tmp_path / "other.zarr", progress=False)
+        data = bytearray(seek_file(tmp_path / "other.zarr").read_bytes())
+    file.write_bytes(data)
+    assert_same(everything(store), expected)
+    arraystore.index(store, progress=False)
+    assert_same(everything(store), expected)
+
+
+def test_a_source_as_it_is(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("ARRAYSTORE_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("ARRAYSTORE_CACHE", raising=False)
+    expected = everything(folder)
+    assert not arraystore.open(folder).handle.field("image").has_seek()
+    arraystore.index(folder, progress=False)
+    assert arraystore.open(folder).handle.field("image").has_seek()
+    assert_same(everything(folder), expected)
+
+
+def test_a_source_without_a_place_for_them(folder, monkeypatch):
+    monkeypatch.setenv("ARRAYSTORE_CACHE", "0")
+    with pytest.raises(InvalidRequestError, match="cache folder is switched off"):
+        arraystore.index(folder, progress=False)
+
+
+def test_an_append_adds_those_of_new_images(folder, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    for number, path in enumerate(sorted(folder.iterdir())):
+        part = first if number < N // 2 else second
+        part.mkdir(exist_ok=True)
+        (part / path.name).write_bytes(path.read_bytes())
+    path = tmp_path / "store.zarr"
+    arraystore.ingest(first, path, progress=False)
+    before = seek_file(path).read_bytes()
+    arraystore.append(path, second, progress=False)
+    after = seek_file(path).read_bytes()
+    assert len(after) > len(before)
+    assert after[16 + 8 * N :].startswith(before[16 + 8 * (N // 2) :])
+    found = everything(path)
+    seek_file(path).unlink()
+    assert_same(found, everything(path))
+
+
+def test_what_has_no_images(tmp_path):
+    make_biosr(tmp_path / "patches")
+    arraystore.ingest(tmp_path / "patches", tmp_path / "patches.zarr", progress=False)
+    with pytest.raises(FormatError, match="no field of JPEGs"):
+        arraystore.index(tmp_path / "patches.zarr", progress=False)
+
+
+def test_the_command(store, capsys):
+    seek_file(store).unlink()
+    assert main(["index", str(store), "--quiet", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["paths"] == [str(seek_file(store))]
+    assert main(["index", str(store), "--quiet"]) == 0
+    assert "seek tables" in capsys.readouterr().out
+    assert main(["verify", str(store), "--quiet"]) == 0
