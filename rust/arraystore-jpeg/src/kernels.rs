@@ -96,7 +96,7 @@ pub(crate) fn row(row: &Row<'_>, out: &mut [u8], start: usize, instructions: Ins
         #[cfg(target_arch = "x86_64")]
         Set::Avx2 if row.is_fancy => avx2::row(row, out, start),
         #[cfg(target_arch = "x86_64")]
-        Set::Avx512 if row.sampling == Sampling::S420 && row.is_fancy => avx512::row(row, out, start),
+        Set::Avx512 if row.is_fancy => avx512::row(row, out, start),
         _ => portable::row(row, &mut out[start..]),
     }
 }

@@ -95,18 +95,26 @@ fn write(vectors: Vectors, x: usize, row: &Row<'_>, out: &mut [u8], start: usize
         };
     }
     // Of the first pixel, if it is not wanted, nothing may be written: it is the last one of the row before.
-    let skipped = if x == 0 { 3 * row.odd } else { 0 };
-    let at = start + 3 * x + skipped - 3 * row.odd;
-    if skipped == 0 && at + STEP_NBYTES <= out.len() {
-        let place = &mut out[at..at + STEP_NBYTES];
-        // SAFETY: as many bytes. What is behind the row is written later, or nobody's.
-        unsafe { store!(place.as_mut_ptr()) }
+    let is_first = x == 0 && row.odd == 1;
+    let at = start + 3 * x;
+    if at >= 3 * row.odd && at - 3 * row.odd + STEP_NBYTES <= out.len() {
+        let to = out[at - 3 * row.odd..].as_mut_ptr();
+        // SAFETY: as many bytes of `out`. What is behind the row is written later, or nobody's.
+        unsafe {
+            let kept = to.cast::<[u8; 3]>().read();
+            store!(to);
+            if is_first {
+                to.cast::<[u8; 3]>().write(kept);
+            }
+        }
     } else {
         let mut pixels = [0; STEP_NBYTES];
         // SAFETY: as many bytes.
         unsafe { store!(pixels.as_mut_ptr()) }
+        let skipped = if is_first { 3 } else { 0 };
         let wanted = (3 * (row.width + row.odd - x)).min(STEP_NBYTES);
-        out[at..at + wanted - skipped].copy_from_slice(&pixels[skipped..wanted]);
+        let end = at + wanted - 3 * row.odd;
+        out[end + skipped - wanted..end].copy_from_slice(&pixels[skipped..wanted]);
     }
 }
 
