@@ -17,9 +17,10 @@ mod reference;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use arraystore_jpeg::Frame;
 use fuzzer::{Counts, Fuzzer};
-use mutation::LIES;
-use reference::Numbers;
+use mutation::{LIES, segments};
+use reference::{Encoding, Numbers, SAMPLINGS, decode, encode, noise};
 
 /// How long a loop runs, and its first number.
 fn plan(seed: u64) -> (Duration, Numbers) {
@@ -61,4 +62,47 @@ fn seek_tables_that_lie_are_noticed() {
     for (name, [top, wide, narrow]) in LIES.iter().zip(counts.lies) {
         eprintln!("{name}: wrong of all: from the top {top:?}, wide {wide:?}, narrow {narrow:?}");
     }
+}
+
+/// An image with some bytes of its frame changed.
+fn with_frame(jpeg: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
+    let mut changed = jpeg.to_vec();
+    let is_frame = |start: &usize| jpeg[start + 1] == 0xc0;
+    let start = segments(jpeg).iter().map(|range| range.start).find(is_frame).unwrap();
+    changed[start + 4 + at..][..bytes.len()].copy_from_slice(bytes);
+    changed
+}
+
+#[test]
+fn headers_that_libjpeg_turbo_refuses_are_declined() {
+    let pixels = noise(16, 16, &mut Numbers(3));
+    let [colour, .., gray] = SAMPLINGS.map(|sampling| {
+        let encoding = Encoding {
+            sampling,
+            ..Encoding::default()
+        };
+        encode(&pixels, 16, 16, encoding)
+    });
+    let mut refused: Vec<Vec<u8>> = [0, 0x10, 0x01, 0x51, 0x15]
+        .map(|factors| with_frame(&gray, 7, &[factors]))
+        .to_vec();
+    refused.push(with_frame(&colour, 1, &65_501_u16.to_be_bytes()));
+    refused.push(with_frame(&colour, 3, &65_535_u16.to_be_bytes()));
+    // A table of 300 symbols that no component uses.
+    let mut large = [
+        &[
+            0xff, 0xc4, 1, 0x3f, 0x13, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 150, 150,
+        ][..],
+        &[0; 300],
+    ]
+    .concat();
+    large.extend_from_slice(&colour[2..]);
+    refused.push([&colour[..2], &large].concat());
+    for jpeg in refused {
+        assert!(decode(&jpeg).is_err());
+        assert!(Frame::parse(&jpeg).is_err());
+    }
+    // One component has one block to an MCU whatever its factors.
+    assert!(decode(&with_frame(&gray, 7, &[0x42])).is_ok());
+    assert!(Frame::parse(&with_frame(&gray, 7, &[0x42])).is_ok());
 }
