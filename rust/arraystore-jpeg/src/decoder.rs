@@ -17,6 +17,9 @@ use crate::unstuff::{End, pad, unstuff};
 /// Coefficients of as many blocks are decoded before they are transformed: 512 KiB, so that they stay in the cache.
 const MOST_BLOCKS: usize = 4096;
 
+/// Rows between two entries of a seek table may have as many, in 32 MiB: for entries of eight rows at any width.
+const MOST_BLOCKS_OF_ENTRY: usize = 1 << 18;
+
 /// End of image.
 const EOI: u8 = 0xd9;
 /// The first of eight restart markers.
@@ -225,6 +228,9 @@ impl Work {
         let is_narrow = step == 1 && columns.end < all_columns;
         let width = if is_narrow { columns.end } else { all_columns };
         let row_blocks = width * components.len();
+        if step.min(all_rows) * row_blocks > MOST_BLOCKS_OF_ENTRY {
+            return Err(Declined::Data("the entries of its seek table are too far apart"));
+        }
         let at_once = image.rows_at_once(width).next_multiple_of(step);
         self.coefficients
             .reserve(at_once.min(all_rows) * row_blocks, &image.geometry, image.tables);
@@ -380,7 +386,8 @@ impl Work {
         };
         self.stream.clear();
         let mut rest = image.frame.scan;
-        let mut segments = Vec::with_capacity(count.div_ceil(interval));
+        // Each has two bytes at least: those of its marker.
+        let mut segments = Vec::with_capacity(count.div_ceil(interval).min(rest.len() / 2));
         for (number, start) in (0..=7_u8).cycle().zip((0..count).step_by(interval)) {
             let bit = self.stream.len() * 8;
             let End::Marker(marker, behind) = unstuff(rest, &mut self.stream) else {
