@@ -37,6 +37,7 @@ pub(crate) struct Lane {
 #[derive(Debug, Default)]
 pub(crate) struct Coefficients {
     pub(crate) blocks: Vec<Block>,
+    /// One more than blocks.
     pub(crate) notes: Vec<Note>,
     /// What `notes` was made for: starts of the tables of the blocks of an MCU, and their width.
     made_for: Vec<u16>,
@@ -65,7 +66,7 @@ impl Coefficients {
         let starts = classes.map(|class| tables.dc_start(class) as u16);
         let width = 1 << tables.bits;
         let is_same = self.made_for.iter().copied().eq(starts.clone().chain([width]));
-        if is_same && self.notes.len() >= count {
+        if is_same && self.notes.len() > count {
             return;
         }
         self.made_for.clear();
@@ -77,7 +78,8 @@ impl Coefficients {
             last: 0,
         });
         self.notes.clear();
-        self.notes.extend(notes.take(self.blocks.len()));
+        // And of the block behind the last, where a lane looks when it has ended.
+        self.notes.extend(notes.take(self.blocks.len() + 1));
     }
 
     /// Zeroes all, after an error.
@@ -130,13 +132,9 @@ pub(crate) fn decode(
             break;
         }
         kernel::run(source, &mut target, lanes, &current[..active], instructions)?;
-        // Those that came near to their ends are finished one symbol at a time, so that none goes beyond.
         let mut kept = 0;
         for turn in 0..active {
-            let lane = &mut lanes[current[turn]];
-            if kernel::is_near_end(lane) {
-                kernel::finish(source, &mut target, lane)?;
-            } else {
+            if lanes[current[turn]].next < lanes[current[turn]].end {
                 current[kept] = current[turn];
                 kept += 1;
             }

@@ -9,7 +9,7 @@
 use std::hint::select_unpredictable;
 
 use crate::Declined;
-use crate::entropy::{self, BLOCK_NBYTES, DAMAGED, Lane, Note, Source, Symbol, TURNS, Target};
+use crate::entropy::{BLOCK_NBYTES, DAMAGED, Lane, Note, Source, Symbol, TURNS, Target};
 use crate::huffman::{Entry, NARROW_BITS, WIDE_BITS};
 use crate::instructions::{Instructions, Set};
 use crate::unstuff::PADDING_NBYTES;
@@ -25,12 +25,12 @@ const LONGEST_SYMBOL: usize = 16 + 15;
 const LOOK_AHEAD_NBYTES: usize = (ENTRIES * LONGEST_SYMBOL).div_ceil(8) + 8;
 const _: () = assert!(LOOK_AHEAD_NBYTES < PADDING_NBYTES);
 
-/// Whether a lane could run beyond its end with the next entries of [`run`], each of which may end a block.
-pub(crate) fn is_near_end(lane: &Lane) -> bool {
+/// Whether a lane could run beyond its end with the next [`ENTRIES`], each of which may end a block.
+fn is_near_end(lane: &Lane) -> bool {
     lane.next + ENTRIES >= lane.end
 }
 
-/// Decodes lanes until one of them is [near its end](is_near_end).
+/// Decodes lanes, none of which is at its end: until one is [near it](is_near_end), or else until one is there, exactly.
 ///
 /// # Errors
 ///
@@ -42,22 +42,20 @@ pub(crate) fn run(
     turns: &[usize],
     instructions: Instructions,
 ) -> Result<(), Declined> {
-    if turns.iter().any(|&turn| is_near_end(&lanes[turn])) {
-        return Ok(());
-    }
     let mut taken = [Lane::default(); TURNS];
     for (lane, &turn) in taken.iter_mut().zip(turns) {
         *lane = lanes[turn];
     }
     let taken = &mut taken[..turns.len()];
     check(source, target, taken);
-    // SAFETY: `check` has seen that the lanes lie inside the memory, none is near its end, and the processor has the
-    // instructions.
+    let is_fine = taken.iter().any(is_near_end);
+    // SAFETY: `check` has seen that the lanes lie inside the memory, it has been asked whether one is near its end, and the
+    // processor has the instructions.
     let is_sound = unsafe {
         match instructions.set() {
-            Set::Portable => dispatch(source, target, taken),
+            Set::Portable => dispatch(source, target, taken, is_fine),
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 | Set::Avx512 => with_bmi2(source, target, taken),
+            Set::Avx2 | Set::Avx512 => with_bmi2(source, target, taken, is_fine),
         }
     };
     for (lane, &turn) in taken.iter().zip(turns) {
@@ -75,27 +73,45 @@ pub(crate) fn run(
 /// As for [`dispatch`]; the processor must have BMI1, BMI2 and LZCNT.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "bmi1,bmi2,lzcnt")]
-unsafe fn with_bmi2(source: Source<'_>, target: &mut Target<'_>, lanes: &mut [Lane]) -> bool {
+unsafe fn with_bmi2(source: Source<'_>, target: &mut Target<'_>, lanes: &mut [Lane], is_fine: bool) -> bool {
     // SAFETY: as the caller promises.
-    unsafe { dispatch(source, target, lanes) }
+    unsafe { dispatch(source, target, lanes, is_fine) }
 }
 
 /// Returns whether all was sound.
 ///
 /// # Safety
 ///
-/// The lanes must have passed [`check`] and not be [near their ends](is_near_end).
+/// The lanes must have passed [`check`]; without `is_fine` none may be [near its end](is_near_end).
 #[inline(always)]
-unsafe fn dispatch(source: Source<'_>, target: &mut Target<'_>, lanes: &mut [Lane]) -> bool {
+unsafe fn dispatch(source: Source<'_>, target: &mut Target<'_>, lanes: &mut [Lane], is_fine: bool) -> bool {
     // SAFETY: as the caller promises.
     unsafe {
-        match (lanes, source.tables.bits) {
-            ([a], WIDE_BITS) => one::<WIDE_BITS>(source, target, [a]),
-            ([a, b], WIDE_BITS) => two::<WIDE_BITS>(source, target, [a, b]),
-            ([a, b, c], WIDE_BITS) => three::<WIDE_BITS>(source, target, [a, b, c]),
-            ([a], NARROW_BITS) => one::<NARROW_BITS>(source, target, [a]),
-            ([a, b], NARROW_BITS) => two::<NARROW_BITS>(source, target, [a, b]),
-            ([a, b, c], NARROW_BITS) => three::<NARROW_BITS>(source, target, [a, b, c]),
+        match (source.tables.bits, is_fine) {
+            (WIDE_BITS, false) => lanes_of::<WIDE_BITS, false>(source, target, lanes),
+            (WIDE_BITS, true) => lanes_of::<WIDE_BITS, true>(source, target, lanes),
+            (NARROW_BITS, false) => lanes_of::<NARROW_BITS, false>(source, target, lanes),
+            (NARROW_BITS, true) => lanes_of::<NARROW_BITS, true>(source, target, lanes),
+            _ => false,
+        }
+    }
+}
+
+/// # Safety
+///
+/// As for [`dispatch`]; the tables must be asked with `BITS` bits.
+#[inline(always)]
+unsafe fn lanes_of<const BITS: u32, const FINE: bool>(
+    source: Source<'_>,
+    target: &mut Target<'_>,
+    lanes: &mut [Lane],
+) -> bool {
+    // SAFETY: as the caller promises.
+    unsafe {
+        match lanes {
+            [a] => one::<BITS, FINE>(source, target, [a]),
+            [a, b] => two::<BITS, FINE>(source, target, [a, b]),
+            [a, b, c] => three::<BITS, FINE>(source, target, [a, b, c]),
             _ => false,
         }
     }
@@ -110,7 +126,7 @@ fn check(source: Source<'_>, target: &Target<'_>, lanes: &[Lane]) {
     );
     for lane in lanes {
         assert!(
-            lane.end <= target.blocks.len() && lane.end <= target.notes.len() && lane.index < 64,
+            lane.next < lane.end && lane.end <= target.blocks.len() && lane.end < target.notes.len() && lane.index < 64,
             "a lane leaves its memory"
         );
         assert!(
@@ -118,55 +134,6 @@ fn check(source: Source<'_>, target: &Target<'_>, lanes: &[Lane]) {
             "a lane leaves its stream"
         );
     }
-}
-
-/// Decodes the rest of a lane, symbol by symbol, exactly to its end.
-///
-/// # Errors
-///
-/// [`DAMAGED`] if it is beyond its limit or bad.
-pub(crate) fn finish(source: Source<'_>, target: &mut Target<'_>, lane: &mut Lane) -> Result<(), Declined> {
-    check(source, target, std::slice::from_ref(lane));
-    let Source { stream, tables } = source;
-    let (mut bit, mut number, mut index) = (lane.bit, lane.next, lane.index);
-    while number < lane.end {
-        let note = &mut target.notes[number];
-        let block = &mut target.blocks[number].0;
-        let start = usize::from(note.ac) - if index == 0 { 1 << tables.bits } else { 0 };
-        let window = entropy::window(stream, bit) >> (64 - tables.bits);
-        #[expect(clippy::cast_possible_truncation, reason = "as many bits as the table is asked with")]
-        let entry = tables.wide[start + window as usize].0;
-        let second = index + (entry >> 17 & 0x7f) as usize;
-        if second >= 63 {
-            let symbol = source.symbol(bit, start, index).ok_or(DAMAGED)?;
-            if symbol.index != Symbol::NONE {
-                block[usize::from(symbol.index)] = symbol.value;
-                note.last = 2 * symbol.index;
-            }
-            bit += usize::from(symbol.length);
-            index = usize::from(symbol.next);
-        } else {
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "the 16 bits of a coefficient, and less than 126"
-            )]
-            {
-                block[index + (entry >> 9 & 0x7f) as usize] = (entry >> 32) as i16;
-                block[second] = (entry >> 48) as i16;
-                note.last = 2 * second as u8;
-            }
-            bit += (entry & 0xff) as usize;
-            index = if entry & 1 << 24 == 0 { second + 1 } else { 64 };
-        }
-        if index == 64 {
-            (number, index) = (number + 1, 0);
-        }
-        if bit > lane.limit {
-            return Err(DAMAGED);
-        }
-    }
-    (lane.bit, lane.next, lane.index) = (bit, number, index);
-    Ok(())
 }
 
 /// What is the same for all lanes.
@@ -254,7 +221,8 @@ macro_rules! take {
                 break;
             }
             $at = at;
-            // SAFETY: at most `ENTRIES` symbols behind the last check; and a lane that is not near its end has as many blocks.
+            // SAFETY: at most `ENTRIES` symbols behind the last check; in a block of the lane or of the one behind it, which has a
+            // note as well.
             unsafe {
                 $window = $common.load(bit);
                 $table = $common.table::<BITS>(at);
@@ -282,10 +250,10 @@ macro_rules! in_turn {
     ($name:ident, $count:literal, $(($number:literal, $window:ident, $bit:ident, $at:ident, $table:ident, $end:ident)),*) => {
         /// # Safety
         ///
-        /// The lanes must have passed [`check`] and not be [near their ends](is_near_end).
+        /// The lanes must have passed [`check`]; without `FINE` none may be [near its end](is_near_end).
         #[inline(always)]
         #[expect(clippy::cast_possible_truncation, reason = "entries and addresses are taken apart")]
-        unsafe fn $name<const BITS: u32>(
+        unsafe fn $name<const BITS: u32, const FINE: bool>(
             source: Source<'_>,
             target: &mut Target<'_>,
             lanes: [&mut Lane; $count],
@@ -303,7 +271,7 @@ macro_rules! in_turn {
             $(
                 let mut $bit = lanes[$number].bit;
                 let mut $at = blocks.wrapping_add(lanes[$number].next * BLOCK_NBYTES + lanes[$number].index * 2);
-                let $end = blocks.addr() + (lanes[$number].end - ENTRIES) * BLOCK_NBYTES;
+                let $end = blocks.addr() + (lanes[$number].end - if FINE { 0 } else { ENTRIES }) * BLOCK_NBYTES;
                 // SAFETY: in a block of the lane.
                 let mut $table = unsafe { common.table::<BITS>($at) };
             )*
@@ -314,10 +282,12 @@ macro_rules! in_turn {
                     $bit &= !7;
                 )*
                 $(take!(common, is_sound, $window, $bit, $at, $table);)*
-                $(take!(common, is_sound, $window, $bit, $at, $table);)*
-                $(take!(common, is_sound, $window, $bit, $at, $table);)*
-                $(take!(common, is_sound, $window, $bit, $at, $table);)*
-                $(take!(common, is_sound, $window, $bit, $at, $table);)*
+                if !FINE {
+                    $(take!(common, is_sound, $window, $bit, $at, $table);)*
+                    $(take!(common, is_sound, $window, $bit, $at, $table);)*
+                    $(take!(common, is_sound, $window, $bit, $at, $table);)*
+                    $(take!(common, is_sound, $window, $bit, $at, $table);)*
+                }
                 $($bit += $window.trailing_zeros() as usize;)*
                 if $($at.addr() >= $end || $bit > lanes[$number].limit)||* {
                     break;
