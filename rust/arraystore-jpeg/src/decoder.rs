@@ -242,7 +242,7 @@ impl Work {
             let group = if is_narrow {
                 1
             } else {
-                (end - start).div_ceil(TURNS).next_multiple_of(step)
+                (end - start).div_ceil(3 * TURNS).next_multiple_of(step)
             };
             self.stream.clear();
             self.lanes.clear();
