@@ -62,6 +62,8 @@ def main() -> None:
 
             def clean(store=store):
                 shutil.rmtree(store, ignore_errors=True)
+                # Tables that lie there would be taken over.
+                store.with_name(f"{store.name}.image.seek").unlink(missing_ok=True)
 
             without = seconds(lambda ingest=ingest: ingest(index=False), clean)
             taken = seconds(lambda ingest=ingest: ingest(index=True), clean)

@@ -440,7 +440,7 @@ impl Work {
     }
 
     /// Notes where every `step`-th row begins.
-    fn index(&mut self, image: &Image<'_>, strides: &[Strides], step: usize) -> Result<(), Declined> {
+    fn index(&mut self, image: &Image<'_>, strides: &Strides, step: usize) -> Result<(), Declined> {
         let segments = self.segments(image)?;
         let limit = segments[0].limit;
         self.seek.step = step;

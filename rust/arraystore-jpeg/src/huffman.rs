@@ -304,7 +304,7 @@ struct Kept {
     key: Vec<u8>,
     tables: Tables,
     /// Made when they are asked for.
-    strides: Vec<Strides>,
+    strides: Strides,
     times: u32,
 }
 
@@ -339,7 +339,7 @@ impl TableCache {
                 Kept {
                     key,
                     tables,
-                    strides: Vec::new(),
+                    strides: Strides::default(),
                     times: 1,
                 },
             );
@@ -348,11 +348,11 @@ impl TableCache {
     }
 
     /// The tables of a frame, and those to pass over symbols with.
-    pub(crate) fn with_strides(&mut self, frame: &Frame<'_>) -> Result<(&Tables, &[Strides]), Declined> {
+    pub(crate) fn with_strides(&mut self, frame: &Frame<'_>) -> Result<(&Tables, &Strides), Declined> {
         self.get(frame)?;
         let Kept { tables, strides, .. } = &mut self.kept[0];
         if strides.is_empty() {
-            *strides = Strides::of_classes(frame, tables);
+            *strides = Strides::new(frame, tables);
         }
         Ok((tables, strides))
     }
