@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::{
     __m512i, _mm_cvtsi32_si128, _mm256_loadu_si256, _mm512_add_epi16, _mm512_alignr_epi32, _mm512_castsi256_si512,
-    _mm512_cvtepu8_epi16, _mm512_dpwssd_epi32, _mm512_loadu_si512, _mm512_maddubs_epi16, _mm512_mask_blend_epi16,
+    _mm512_cvtepu8_epi16, _mm512_loadu_si512, _mm512_maddubs_epi16, _mm512_mask_blend_epi16,
     _mm512_mask_permutexvar_epi8, _mm512_mask_storeu_epi8, _mm512_maskz_permutexvar_epi8, _mm512_mulhrs_epi16,
     _mm512_packus_epi16, _mm512_permutex2var_epi8, _mm512_permutexvar_epi8, _mm512_set1_epi16, _mm512_set1_epi32,
     _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_slli_epi32, _mm512_sra_epi16, _mm512_srai_epi32,
@@ -282,8 +282,8 @@ unsafe fn convert(even: __m512i, odd: __m512i, luma: *const u8) -> (__m512i, __m
     let luma_even = _mm512_maskz_permutexvar_epi8(0x5555_5555_5555_5555, bytes(&SHUFFLES.luma[0]), luma);
     let luma_odd = _mm512_maskz_permutexvar_epi8(0x5555_5555_5555_5555, bytes(&SHUFFLES.luma[1]), luma);
     // Green of even pixels in the lower words, of odd ones in the upper words.
-    let green_even = _mm512_srai_epi32::<15>(_mm512_dpwssd_epi32(half, even, green));
-    let green_odd = _mm512_slli_epi32::<1>(_mm512_dpwssd_epi32(half, odd, green));
+    let green_even = _mm512_srai_epi32::<15>(super::add_products_of(half, even, green));
+    let green_odd = _mm512_slli_epi32::<1>(super::add_products_of(half, odd, green));
     let mixed_green = _mm512_mask_blend_epi16(
         0xaaaa_aaaa,
         _mm512_add_epi16(green_even, luma_even),

@@ -4,12 +4,11 @@
 use std::arch::x86_64::{
     __m128i, __m512i, _mm_castsi128_pd, _mm_storeh_pd, _mm_storel_epi64, _mm256_loadu_si256, _mm256_setzero_si256,
     _mm256_storeu_si256, _mm512_abs_epi16, _mm512_add_epi16, _mm512_add_epi32, _mm512_castps_si512,
-    _mm512_castsi256_si512, _mm512_castsi512_ps, _mm512_cmpgt_epu16_mask, _mm512_dpwssd_epi32,
-    _mm512_extracti32x4_epi32, _mm512_inserti64x4, _mm512_loadu_si512, _mm512_madd_epi16, _mm512_max_epu16,
-    _mm512_mullo_epi16, _mm512_packs_epi32, _mm512_packus_epi16, _mm512_permutex2var_epi16, _mm512_set1_epi16,
-    _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_i64x2, _mm512_shuffle_ps,
-    _mm512_srai_epi32, _mm512_srli_epi16, _mm512_storeu_si512, _mm512_sub_epi32, _mm512_unpackhi_epi32,
-    _mm512_unpacklo_epi32,
+    _mm512_castsi256_si512, _mm512_castsi512_ps, _mm512_cmpgt_epu16_mask, _mm512_extracti32x4_epi32,
+    _mm512_inserti64x4, _mm512_loadu_si512, _mm512_madd_epi16, _mm512_max_epu16, _mm512_mullo_epi16,
+    _mm512_packs_epi32, _mm512_packus_epi16, _mm512_permutex2var_epi16, _mm512_set1_epi16, _mm512_set1_epi32,
+    _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_i64x2, _mm512_shuffle_ps, _mm512_srai_epi32,
+    _mm512_srli_epi16, _mm512_storeu_si512, _mm512_sub_epi32, _mm512_unpackhi_epi32, _mm512_unpacklo_epi32,
 };
 
 use super::super::MOST;
@@ -166,8 +165,8 @@ fn products(pairs: Two, factors: (i32, i32)) -> Two {
 fn add_products(sums: Two, pairs: Two, factors: (i32, i32)) -> Two {
     let factors = factors_of(factors.0, factors.1);
     [
-        _mm512_dpwssd_epi32(sums[0], pairs[0], factors),
-        _mm512_dpwssd_epi32(sums[1], pairs[1], factors),
+        super::add_products_of(sums[0], pairs[0], factors),
+        super::add_products_of(sums[1], pairs[1], factors),
     ]
 }
 
