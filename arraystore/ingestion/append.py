@@ -198,7 +198,7 @@ def append(
         counts = run.all_steps()
     if counts is None:
         return _nothing_added(growing, start)
-    make_tables(growing.path, check=check, threads=threads, shown=shown)
+    make_tables(growing.path, "grown", check=check, threads=threads, shown=shown)
     listed = troubles_path(growing.path, spec.generation + 1)
     return AppendReport(
         path=growing.path,

@@ -223,7 +223,7 @@ def write_store(
             )
             writer.commit(whole)
             remove_workdir(writer)
-    make_tables(writer.path, check="header", threads=threads, shown=shown, anew=state != "complete")
+    make_tables(writer.path, state, check="header", threads=threads, shown=shown)
     return state
 
 

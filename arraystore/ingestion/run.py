@@ -161,7 +161,7 @@ def ingest(
         if state != "complete":
             _Run(found, job, Packing(writer, job.fingerprint, threads, shard_nbytes), shown).all_steps()
     if index:
-        make_tables(writer.path, check=check, threads=threads, shown=shown, anew=state != "complete")
+        make_tables(writer.path, state, check=check, threads=threads, shown=shown)
     return _report(
         writer.path, state=state, seconds=time.perf_counter() - start, table=found.table, further=found.further
     )

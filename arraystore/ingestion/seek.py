@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from arraystore._core import Field
 
 Check = Literal["header", "pixels"]
+Made = Literal["new", "resumed", "grown", "complete"]
 
 
 def jpeg_fields(layout: Layout) -> list[tuple[Field, Path]]:
@@ -63,24 +64,30 @@ def write_tables(field: Field, path: Path, *, check: Check, threads: int, shown:
     return found
 
 
-def make_tables(store: Path, *, check: Check, threads: int, shown: Progress, anew: bool = True) -> None:
+def make_tables(store: Path, made: Made, *, check: Check, threads: int, shown: Progress) -> None:
     """Make the seek tables of a store that has just been written; it is whole without them.
 
     Parameters
     ----------
     store : Path
         The store.
+    made : {"new", "resumed", "grown", "complete"}
+        What was done with it. Tables that stand beside a store that is new are those of another one and are removed
+        first, so that the same command makes them again if it is interrupted here; those of a store that has grown are
+        taken over; and beside one that was complete, only what is missing is made.
     check : {"header", "pixels"}
         As for `write_tables`.
     threads : int
         Threads to use.
     shown : Progress
         Where progress is shown.
-    anew : bool, default True
-        Whether tables that there are already are made again.
     """
-    for field, path in jpeg_fields(open_layout(store)):
-        if not anew and path.exists():
+    layout = open_layout(store)
+    if made in ("new", "resumed"):
+        for each in layout.spec.fields:
+            seek_path(layout.path, each.name).unlink(missing_ok=True)
+    for field, path in jpeg_fields(layout):
+        if made == "complete" and path.exists():
             continue
         try:
             write_tables(field, path, check=check, threads=threads, shown=shown)

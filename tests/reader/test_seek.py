@@ -1,5 +1,6 @@
 """Seek tables change the time of a read, and never a pixel."""
 
+import errno
 import io
 import json
 import os
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 import arraystore
+import arraystore.ingestion.seek as seek_module
 from arraystore.cli import main
 from arraystore.errors import FormatError, InvalidRequestError
 from arraystore.testing.biosr import make_biosr
@@ -53,6 +55,10 @@ def store(request, folder, tmp_path):
 
 def seek_file(store):
     return store.with_name(store.name + ".image.seek")
+
+
+def interrupt(*_, **__):
+    raise KeyboardInterrupt
 
 
 def everything(path):
@@ -104,7 +110,35 @@ def test_the_report_counts(store):
     assert arraystore.index(store, progress=False).nbytes == report.nbytes
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "noise", "shifted", "of another store"])
+def test_tables_of_a_store_that_was_replaced_are_not_taken_for_its_own(folder, tmp_path, monkeypatch):
+    path = tmp_path / "store.zarr"
+    arraystore.ingest(folder, path, progress=False)
+    (folder / "image00.jpg").write_bytes((folder / "image01.jpg").read_bytes())
+    with monkeypatch.context() as patch:
+        patch.setattr(seek_module, "write_tables", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            arraystore.ingest(folder, path, progress=False, overwrite=True)
+    assert not seek_file(path).exists()
+    assert arraystore.ingest(folder, path, progress=False).state == "complete"
+    assert arraystore.index(path, progress=False).tables == sum(number % 5 != 3 for number in range(N))
+    assert seek_file(path).exists()
+
+
+def test_a_full_disk_costs_only_the_tables(folder, tmp_path, monkeypatch):
+    path = tmp_path / "store.zarr"
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(seek_module, "write_tables", full)
+        with pytest.warns(UserWarning, match=r"is finished.*No space left.*arraystore index"):
+            arraystore.ingest(folder, path, progress=False)
+    assert arraystore.verify(path, progress=False).ok
+    assert not seek_file(path).exists()
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "noise", "shifted", "ends beyond", "of another store"])
 def test_damage_costs_only_time(store, folder, tmp_path, damage):
     expected = everything(store)
     file = seek_file(store)
@@ -117,6 +151,9 @@ def test_damage_costs_only_time(store, folder, tmp_path, damage):
     elif damage == "noise":
         for at in generator.integers(0, len(data), 200):
             data[at] ^= int(generator.integers(1, 256))
+    elif damage == "ends beyond":
+        data[16 : 16 + 8 * N] = np.linspace(2.0**40, 2.0**63, N).astype("<u8").tobytes()
+        data[16 + 8 * 5 : 16 + 8 * 7] = b"\xff" * 16
     elif damage == "shifted":
         data = data[:16] + data[24:] + bytes(8)
     else:

@@ -32,6 +32,9 @@ const HEADER_NBYTES: u64 = 16;
 const END_NBYTES: u64 = 8;
 const CHECKSUM_NBYTES: usize = 4;
 
+/// No image has a larger table: a damaged list of ends must not make a reader look through all of the file.
+const MOST_TABLE_NBYTES: usize = 1 << 20;
+
 /// Records of a task, and tasks of which the results are in memory at once, for each thread.
 const ROWS_A_TASK: u64 = 256;
 const TASKS_A_THREAD: u64 = 8;
@@ -66,7 +69,10 @@ impl SeekFile {
             (self.end(row - 1)?, self.end(row)?)
         };
         let nbytes = usize::try_from(end.checked_sub(start)?).ok()?;
-        let begin = HEADER_NBYTES + self.count * END_NBYTES + start;
+        if nbytes > MOST_TABLE_NBYTES {
+            return None;
+        }
+        let begin = (HEADER_NBYTES + self.count * END_NBYTES).checked_add(start)?;
         let (expected, table) = self.file.lend(begin, nbytes).ok()??.split_first_chunk()?;
         (u32::from_le_bytes(*expected) == checksum(table, fingerprint)).then_some(table)
     }
@@ -230,4 +236,34 @@ fn is_equal(decoder: &mut Decoder, jpeg: &[u8], seek: &[u8]) -> bool {
     let area = crate::jpeg::area_of(CropBox::whole(size));
     let outcome = decoder.fast().decode(&frame, Some(seek), area, found.as_mut());
     outcome.is_ok() && found.as_ref() == expected.as_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tables(ends: [u64; 2], rest: &[u8]) -> Option<SeekFile> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("some.seek");
+        let numbers = [2, ends[0], ends[1]].map(u64::to_le_bytes).concat();
+        std::fs::write(&path, [&MAGIC[..], &numbers, rest].concat()).unwrap();
+        SeekFile::open(path)
+    }
+
+    #[test]
+    fn a_table_is_that_of_its_bytes_only() {
+        let table = [1, 2, 3];
+        let bytes = [&checksum(&table, 7).to_le_bytes()[..], &table].concat();
+        let found = tables([0, 7], &bytes).unwrap();
+        assert_eq!(found.get(1, 7), Some(&table[..]));
+        assert_eq!((found.get(1, 8), found.get(0, 7), found.get(2, 7)), (None, None, None));
+    }
+
+    #[test]
+    fn ends_that_lead_out_of_the_file_are_none() {
+        for ends in [[u64::MAX - 9, u64::MAX], [9, 3], [0, u64::MAX], [0, 1 << 21]] {
+            let found = tables(ends, &[0; 64]).unwrap();
+            assert_eq!((found.get(0, 0), found.get(1, 0)), (None, None), "{ends:?}");
+        }
+    }
 }
