@@ -46,10 +46,15 @@ impl Context {
         })
     }
 
-    /// Gives a context back for the next call.
-    pub fn keep(mut self) {
+    /// Lets go of memory that a single large record has needed.
+    pub fn shrink(&mut self) {
         self.decoder.shrink();
         self.scratch.shrink();
+    }
+
+    /// Gives a context back for the next call.
+    pub fn keep(mut self) {
+        self.shrink();
         if let Ok(mut idle) = IDLE.try_lock()
             && idle.len() < MOST_IDLE
         {
