@@ -20,6 +20,8 @@ pub struct Context {
     pub resize: Resize,
     /// For bytes that cannot be lent in place.
     pub scratch: Scratch,
+    /// An array that was decompressed.
+    pub array: Vec<u8>,
 }
 
 static IDLE: Mutex<Vec<Context>> = Mutex::new(Vec::new());
@@ -43,6 +45,7 @@ impl Context {
             decoder: Decoder::new()?,
             resize: Resize::default(),
             scratch: Scratch::default(),
+            array: Vec::new(),
         })
     }
 

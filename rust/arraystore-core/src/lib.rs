@@ -24,6 +24,7 @@ pub mod memory;
 pub mod order;
 pub mod output;
 pub mod pack;
+pub mod patches;
 pub mod pieces;
 pub mod pixel_memory;
 pub mod places;

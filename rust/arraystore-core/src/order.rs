@@ -224,7 +224,12 @@ mod tests {
         let order = Permutation::new(len, 3);
         let rows: Vec<u64> = (0..100_000).map(|position| order.at(position)).collect();
         #[expect(clippy::cast_precision_loss, reason = "a mean")]
-        let mean = rows.windows(2).map(|pair| pair[0].abs_diff(pair[1]) as f64).sum::<f64>() / 99_999.0 / len as f64;
+        let mean = rows
+            .windows(2)
+            .map(|pair| pair[0].abs_diff(pair[1]) as f64)
+            .sum::<f64>()
+            / 99_999.0
+            / len as f64;
         assert!((mean - 1.0 / 3.0).abs() < 0.005, "{mean}");
         let mut tenths = [0_u32; 10];
         for row in &rows {
@@ -238,7 +243,9 @@ mod tests {
         let mut counts = std::collections::HashMap::new();
         for key in 0..24_000 {
             let order = Permutation::new(4, key);
-            *counts.entry([0, 1, 2, 3].map(|position| order.at(position))).or_insert(0_u32) += 1;
+            *counts
+                .entry([0, 1, 2, 3].map(|position| order.at(position)))
+                .or_insert(0_u32) += 1;
         }
         assert_eq!(counts.len(), 24);
         // The standard deviation is 31.
@@ -248,7 +255,9 @@ mod tests {
     #[test]
     fn the_order_never_changes_between_releases() {
         let full = Order::Full(Permutation::new(1000, 42)).take(0..6).unwrap();
-        let window = Order::Window(Windows::new(1000, 42, 10, 5).unwrap()).take(0..6).unwrap();
+        let window = Order::Window(Windows::new(1000, 42, 10, 5).unwrap())
+            .take(0..6)
+            .unwrap();
         assert_eq!((full, window), (PINNED_FULL.to_vec(), PINNED_WINDOW.to_vec()));
     }
 
