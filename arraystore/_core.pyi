@@ -291,6 +291,7 @@ class Field:
     def has_seek(self) -> bool: ...
     def __len__(self) -> int: ...
     def offsets(self) -> Buffer: ...
+    def places(self) -> Buffer: ...
     def encoding(self) -> Buffer: ...
     def checksums(self) -> Buffer: ...
     def nbytes(self) -> Buffer: ...
@@ -350,3 +351,51 @@ class ArrayField:
     def compare(self, rows: _ReadableBuffer, items: _ReadableBuffer) -> None: ...
     def check_bytes(self, item: int, data: bytes) -> None: ...
     def check(self, start: int, stop: int, *, threads: int) -> list[tuple[int, str, str]]: ...
+
+# ---- reading ahead ----
+
+@final
+class Queue:
+    def __new__(cls, threads: int) -> Queue: ...
+    def crops(
+        self,
+        field: Field,
+        rows: _ReadableBuffer,
+        out: _ReadableBuffer,
+        *,
+        keys: _ReadableBuffer | None,
+        policy: str,
+        size: tuple[int, int],
+        scale: tuple[float, float],
+        ratio: tuple[float, float],
+        flip: float,
+        seed: int,
+        epoch: int,
+        views: int,
+        channels_first: bool,
+        normalise: tuple[tuple[float, float, float], tuple[float, float, float]] | None,
+        verify: bool,
+    ) -> Job: ...
+    # Of each field: itself, height and width, bytes of an element, and the memory to fill.
+    def patches(
+        self,
+        fields: Sequence[tuple[ArrayField, tuple[int, int], int, _ReadableBuffer]],
+        rows: _ReadableBuffer,
+        *,
+        keys: _ReadableBuffer | None,
+        size: tuple[int, int] | None,
+        center: bool,
+        flip: float,
+        turn: bool,
+        seed: int,
+        epoch: int,
+        verify: bool,
+    ) -> Job: ...
+    def close(self) -> None: ...
+
+@final
+class Job:
+    def wait(self) -> list[tuple[int, Exception]]: ...
+
+def order(positions: _ReadableBuffer, *, n: int, seed: int, epoch: int, window: tuple[int, int] | None) -> Buffer: ...
+def units(positions: _ReadableBuffer, *, seed: int, epoch: int) -> Buffer: ...

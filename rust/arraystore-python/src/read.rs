@@ -234,6 +234,22 @@ impl Field {
         )
     }
 
+    /// Numbers that rise as the records lie in their sources.
+    fn places(&self, py: Python<'_>) -> PyResult<Buffer> {
+        /// No file is longer.
+        const MOST_OFFSET_BITS: u32 = 44;
+        begin_call();
+        let places = py.detach(|| match &self.0.parts().bytes {
+            FieldBytes::Here(ragged) => ragged.offset.to_vec(),
+            FieldBytes::Elsewhere(places) => {
+                let sources = places.source.to_vec()?.into_iter();
+                let both = sources.zip(places.offset.to_vec()?);
+                Ok(both.map(|(source, offset)| u64::from(source) << MOST_OFFSET_BITS | offset).collect())
+            }
+        });
+        places.map(Buffer::new).map_err(to_py_err)
+    }
+
     fn encoding(&self, py: Python<'_>) -> PyResult<Buffer> {
         whole(
             py,
@@ -354,11 +370,7 @@ impl Field {
                 height: size.0,
                 width: size.1,
             },
-            axes: if channels_first {
-                Axes::ChannelsFirst
-            } else {
-                Axes::ChannelsLast
-            },
+            axes: axes_of(channels_first),
         };
         let options = ReadOptions { verify, threads };
         let output = memory.output();
@@ -437,7 +449,7 @@ fn images(decoded: Result<Vec<Image>>) -> PyResult<Vec<Buffer>> {
         .map_err(to_py_err)
 }
 
-fn policy_of(name: &str, scale: (f64, f64), ratio: (f64, f64)) -> PyResult<Policy> {
+pub(crate) fn policy_of(name: &str, scale: (f64, f64), ratio: (f64, f64)) -> PyResult<Policy> {
     match name {
         "random-resized" => Ok(Policy::RandomResized { scale, ratio }),
         "random" => Ok(Policy::Random),
@@ -445,5 +457,13 @@ fn policy_of(name: &str, scale: (f64, f64), ratio: (f64, f64)) -> PyResult<Polic
         other => Err(to_py_err(Error::InvalidRequest(format!(
             "no crop policy is called {other:?}"
         )))),
+    }
+}
+
+pub(crate) fn axes_of(channels_first: bool) -> Axes {
+    if channels_first {
+        Axes::ChannelsFirst
+    } else {
+        Axes::ChannelsLast
     }
 }
