@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -108,7 +109,7 @@ class ImagePart:
         return np.where(found < 0, -1, self._table.to_store_rows(found))
 
     def _memory(self, n: int) -> Ring:
-        nbytes = int(np.prod(self._form.shape(n), dtype=np.int64)) * self._dtype.itemsize * self._options.views
+        nbytes = math.prod(self._form.shape(n)) * self._dtype.itemsize * self._options.views
         # The first batch of an epoch is its largest.
         if self._ring is None or self._ring.nbytes < nbytes:
             self._ring = Ring(nbytes, self._options.prefetch + 2)
@@ -173,7 +174,7 @@ class PatchPart:
         for name, array in arrays.items():
             field = self._field(name)
             height, width, *rest = field.spec.shape
-            element_nbytes = field.dtype.itemsize * int(np.prod(rest, dtype=np.int64))
+            element_nbytes = field.dtype.itemsize * math.prod(rest)
             fields.append((field.core, (height, width), element_nbytes, array.reshape(-1).view(np.uint8)))
         store_rows = np.ascontiguousarray(self._table.to_store_rows(rows))
         job = queue.patches(
@@ -192,7 +193,7 @@ class PatchPart:
 
     def _memory(self, name: str, n: int) -> npt.NDArray[Any]:
         dtype, shape = self._field(name).dtype, (n, *self._shapes[name])
-        nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        nbytes = math.prod(shape) * dtype.itemsize
         ring = self._rings.get(name)
         if ring is None or ring.nbytes < nbytes:
             ring = self._rings[name] = Ring(nbytes, self._options.prefetch + 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from typing import Any
 
@@ -46,7 +47,7 @@ class Ring:
         except IndexError:
             block = np.empty(self.nbytes, np.uint8)
         wanted = np.dtype(dtype)
-        nbytes = wanted.itemsize * int(np.prod(shape, dtype=np.int64))
+        nbytes = wanted.itemsize * math.prod(shape)
         # Over a memoryview, NumPy cannot take the block itself for the base of arrays: all of them keep this one alive.
         lent = np.frombuffer(memoryview(block), np.uint8, nbytes)
         weakref.finalize(lent, _take_back, self._free, block, self.most).atexit = False

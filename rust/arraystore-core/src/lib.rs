@@ -19,6 +19,7 @@ pub mod journal;
 pub mod jpeg;
 pub mod key_table;
 pub mod keys;
+pub mod letters;
 pub mod members;
 pub mod memory;
 pub mod order;

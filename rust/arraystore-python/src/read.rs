@@ -8,6 +8,7 @@ use arraystore_core::extent::Scratch;
 use arraystore_core::field::{Field as CoreField, FieldBytes, FieldParts, Ragged, ReadOptions};
 use arraystore_core::images::{Boxes, CropOptions, Image, Output};
 use arraystore_core::key_table::KeyTable;
+use arraystore_core::letters::LetterCodes;
 use arraystore_core::output::{Axes, NormaliseTable, normalise_table};
 use arraystore_core::pieces::{Column, Number, Pieces};
 use arraystore_core::places::{PlaceSource, Places};
@@ -244,7 +245,9 @@ impl Field {
             FieldBytes::Elsewhere(places) => {
                 let sources = places.source.to_vec()?.into_iter();
                 let both = sources.zip(places.offset.to_vec()?);
-                Ok(both.map(|(source, offset)| u64::from(source) << MOST_OFFSET_BITS | offset).collect())
+                Ok(both
+                    .map(|(source, offset)| u64::from(source) << MOST_OFFSET_BITS | offset)
+                    .collect())
             }
         });
         places.map(Buffer::new).map_err(to_py_err)
@@ -304,6 +307,31 @@ impl Field {
             }
         }
         Ok(list)
+    }
+
+    #[pyo3(signature = (rows, out, *, codes, padding, length, verify))]
+    #[expect(clippy::too_many_arguments, reason = "the options of a batch of codes, by keyword")]
+    fn encode_letters(
+        &self,
+        py: Python<'_>,
+        rows: &Bound<'_, PyAny>,
+        out: &Bound<'_, PyAny>,
+        codes: &[u8],
+        padding: u8,
+        length: usize,
+        verify: bool,
+    ) -> PyResult<()> {
+        let rows = rows_of(rows)?;
+        let mut out = OutputBuffer::<u8>::new(out, "out")?;
+        let codes = codes.try_into().map_err(|_| {
+            to_py_err(Error::InvalidRequest(
+                "codes: expected one for each of 256 bytes".to_owned(),
+            ))
+        })?;
+        let form = LetterCodes { codes, padding, length };
+        let memory = out.as_mut_slice();
+        py.detach(|| self.0.encode_letters(&rows, form, verify, memory))
+            .map_err(to_py_err)
     }
 
     #[pyo3(signature = (rows, *, verify, threads))]
