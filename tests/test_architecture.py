@@ -25,7 +25,7 @@ ALLOWED = {
     "virtual": BELOW_EVERYTHING | {"sources", "format", "ingestion"},
     "reader": BELOW_EVERYTHING | {"sources", "format", "virtual"},
     "loader": BELOW_EVERYTHING | {"reader"},
-    "integrations": PUBLIC,
+    "integrations": PUBLIC | {"reader", "loader"},
     "cli": PUBLIC | {"threads"},
     "__main__": PUBLIC | {"cli"},
     "testing": PUBLIC | BELOW_EVERYTHING | {"format"},
