@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import io
-import operator
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from arraystore.errors import (
-    DatasetNotFoundError,
-    InvalidRequestError,
-    MissingFileError,
-    MissingImageError,
-    UnknownColumnError,
-)
+from arraystore.errors import DatasetNotFoundError, InvalidRequestError
 from arraystore.integrations.bioscan.barcodes import first_of_each_barcode
-from arraystore.integrations.bioscan.categories import MISSING_TEXTS, Categories, installed_order
+from arraystore.integrations.bioscan.categories import Categories, installed_order
 from arraystore.integrations.bioscan.frames import make_frame
+from arraystore.integrations.bioscan.items import IMAGE, Items, Transform
+from arraystore.integrations.bioscan.labelled import Labelled
 from arraystore.integrations.bioscan.places import Published, Root, open_root
 from arraystore.integrations.bioscan.representation import dataset_lines
 from arraystore.integrations.bioscan.values import Array, Values, table_rows
 from arraystore.reader.arguments import choice
-from arraystore.reader.column import is_missing
 from arraystore.reader.indexing import Index, Rows
 from arraystore.reader.labels import LabelOrder
 from arraystore.reader.store import Store
@@ -35,23 +29,20 @@ from arraystore.reader.view import View
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BioscanDataset", "Transform"]
-
-Transform: TypeAlias = Callable[[Any], Any]
-
-_IMAGE = "image"
+__all__ = ["BioscanDataset"]
 
 
-class BioscanDataset:
+# What is not pickled, since it is large and made when it is asked for.
+_MADE_ANEW = ("_values", "_view", "_metadata")
+
+
+class BioscanDataset(Items, Labelled):
     """A map-style dataset with the items of bioscan-dataset; not made by users.
 
     Nothing of PyTorch is needed: its loaders take any object with a length and items.
     """
 
     published: ClassVar[Published]
-    ranks: ClassVar[tuple[str, ...]]
-    barcode: ClassVar[str]
-    barcode_names: ClassVar[tuple[str, ...]]
     target_aliases: ClassVar[Mapping[str, str]]
     dtypes: ClassVar[Mapping[str, type[np.generic]]]
     # Of which a row of the table has at least one.
@@ -105,32 +96,28 @@ class BioscanDataset:
                 raise DatasetNotFoundError(f"{error}; {advice}") from error
             raise
         self.store = found if isinstance(found, Store) else Store(found.handle)
-        if isinstance(root, str | os.PathLike):
-            self.root = os.fspath(root) if not isinstance(root, str) else os.path.expanduser(root)  # noqa: PTH111 (text)
-        else:
-            self.root = str(found.handle.path)
-        is_row = table_rows(self.store, self.always_there)
-        rows = (
-            np.flatnonzero(is_row) if found.selected_rows is None else found.selected_rows[is_row[found.selected_rows]]
-        )
+        self.root = os.fspath(Path(root).expanduser() if isinstance(root, str | os.PathLike) else found.handle.path)
+        is_row = self._is_row()
         if len(self.store) and not is_row.any():
-            raise DatasetNotFoundError(
-                f"{self.store.path}: no record has a row of a metadata table: ingest it with one"
-            )
-        # What pandas would call each row: its position in the table.
-        self._number = np.cumsum(is_row, dtype=np.int32) - np.int32(1)
+            raise DatasetNotFoundError(f"{self.root}: no record has a row of a metadata table: ingest it with one")
+        selected = found.selected_rows
+        rows = np.flatnonzero(is_row) if selected is None else selected[is_row[selected]]
         self._rows = first_of_each_barcode(rows, self._barcodes) if self.reduce_repeated_barcodes else rows
         self._kept_rows = self._rows
         self._begin()
+
+    def _is_row(self) -> npt.NDArray[np.bool_]:
+        return table_rows(self.store, self.always_there)
 
     def _begin(self) -> None:
         self._values = Values(
             self.store, labels=self._make_labels, ranks=self.ranks, dtypes=self.dtypes, made=self._made_values()
         )
         self._view: View | None = None
+        self._metadata: pd.DataFrame | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_values", "_view")}
+        return {name: value for name, value in self.__dict__.items() if name not in _MADE_ANEW}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -147,7 +134,8 @@ class BioscanDataset:
         raise NotImplementedError
 
     def _frame_index(self) -> npt.NDArray[np.int64]:
-        return self._number[self._rows].astype(np.int64)
+        # As pandas numbers them: by their position in the table.
+        return np.asarray((np.cumsum(self._is_row()) - 1)[self._rows])
 
     @property
     def view(self) -> View:
@@ -158,16 +146,18 @@ class BioscanDataset:
 
     @property
     def metadata(self) -> pd.DataFrame:
-        """The table of these records as bioscan-dataset has it; made anew each time.
+        """The table of these records as bioscan-dataset has it: made at the first use, and not read again.
 
         Raises
         ------
         ImportError
             If pandas is not installed (``arraystore[pandas]``).
         """
-        names = [name for name in self._frame_columns() if name in self._values]
-        columns = [(name, self._frame_values(name)) for name in names]
-        return make_frame(columns, self._rows, self._frame_index())
+        if self._metadata is None:
+            names = [name for name in self._frame_columns() if name in self._values]
+            columns = [(name, self._frame_values(name)) for name in names]
+            self._metadata = make_frame(columns, self._rows, self._frame_index())
+        return self._metadata
 
     def _frame_values(self, name: str) -> Categories | Array:
         if name in self._categorical_columns():
@@ -176,197 +166,6 @@ class BioscanDataset:
 
     def _categorical_columns(self) -> tuple[str, ...]:
         return self.ranks
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: int) -> Any:
-        """Return one item, as bioscan-dataset does.
-
-        Parameters
-        ----------
-        index : int
-            Position in the dataset, negative from the end.
-
-        Returns
-        -------
-        tuple or dict
-            The modalities in the order asked, then the target; see the class.
-
-        Raises
-        ------
-        IndexError
-            If there is no such position.
-        ValueError
-            If a modality or `output_format` is unknown.
-        KeyError
-            If a target is unknown.
-        MissingFileError
-            If the record has no image; a `FileNotFoundError`.
-        DamagedStoreError
-            If its bytes are not those that were written.
-        """
-        return self.__getitems__([index])[0]
-
-    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
-        """Return several items, read at once; PyTorch's loaders ask for their batches by it.
-
-        Parameters
-        ----------
-        indices : sequence of int
-            Positions in the dataset.
-
-        Returns
-        -------
-        list
-            Of what `dataset[index]` returns.
-
-        Raises
-        ------
-        IndexError, ValueError, KeyError, MissingFileError, DamagedStoreError
-            As for ``dataset[index]``; that of the first that fails.
-        """
-        rows = self._rows[np.array([self._position(index) for index in indices], np.int64)]
-        inputs = [(name, self._inputs(name, rows)) for name in self.modality]
-        targets = [self._targets(name, rows) for name in self.target_type]
-        return [self._item(position, inputs, targets) for position in range(len(rows))]
-
-    def _position(self, index: int) -> int:
-        position = operator.index(index)
-        if not -len(self) <= position < len(self):
-            raise IndexError(f"index {position} is out of bounds: there are {len(self)} items")
-        return position
-
-    def _inputs(self, name: str, rows: Rows) -> list[bytes] | Array:
-        if name == _IMAGE:
-            try:
-                return self.store.jpeg(rows)
-            except MissingImageError as error:
-                raise MissingFileError(str(error), error.code) from error
-        if name in self.barcode_names:
-            return self._barcode_texts(rows)
-        if name not in self._values:
-            raise InvalidRequestError(f"Unfamiliar modality: {name!r}: there is no such column", "unknown-modality")
-        return self._values.at(name, rows)
-
-    def _targets(self, name: str, rows: Rows) -> list[tuple[str, Array]]:
-        """Return what the dict form has of a target: its values, and its indices if it has labels."""
-        if name not in self._values:
-            raise UnknownColumnError(f"no target {name!r}: expected one of {', '.join(self.ranks)}, or another column")
-        found = [(name, self._values.at(name, rows))]
-        return [*found, (f"{name}_index", self._values.at(f"{name}_index", rows))] if name in self.ranks else found
-
-    def _item(
-        self,
-        position: int,
-        inputs: Sequence[tuple[str, list[bytes] | Array]],
-        targets: Sequence[list[tuple[str, Array]]],
-    ) -> Any:
-        values = [(name, self._transformed(name, each[position])) for name, each in inputs]
-        chosen = [(each[-1] if self.target_format == "index" else each[0])[1][position] for each in targets]
-        target: Any = None
-        if chosen:
-            target = tuple(chosen) if len(chosen) > 1 else chosen[0]
-            target = target if self.target_transform is None else self.target_transform(target)
-        if self.output_format == "tuple":
-            return (*(value for _, value in values), target)
-        if self.output_format == "dict":
-            described = {name: array[position] for each in targets for name, array in each}
-            return {**dict(values), **described, "target": target}
-        raise InvalidRequestError(f"Unknown output_format: {self.output_format!r}: expected 'tuple' or 'dict'")
-
-    def _transformed(self, name: str, value: Any) -> Any:
-        if name == _IMAGE:
-            image = _open_image(value)
-            return image if self.transform is None else self.transform(image)
-        if name in self.barcode_names and self.dna_transform is not None:
-            return self.dna_transform(value)
-        return value
-
-    def _barcodes(self, rows: Rows) -> list[str | None]:
-        cut = slice(self.max_nucleotides)
-        texts = self.store.text(rows, field=self.barcode)
-        return [None if text is None or text in MISSING_TEXTS else text[cut] for text in texts]
-
-    def _barcode_texts(self, rows: Rows) -> npt.NDArray[np.object_]:
-        return np.array([np.nan if text is None else text for text in self._barcodes(rows)], object)
-
-    def index2label(self, index: Any, column: str | None = None) -> Any:
-        """Return the labels of indices.
-
-        Parameters
-        ----------
-        index : int or array_like of int
-            Negative ones stand for a missing label.
-        column : str, optional
-            One of the target types; the only one of this dataset if not given.
-
-        Returns
-        -------
-        str, or ndarray of object
-            An empty text for a missing label.
-
-        Raises
-        ------
-        ValueError
-            If `column` is not given and there is not one target type, or the column has no labels.
-        TypeError
-            If `index` is a text.
-        IndexError
-            If there is no such index.
-        """
-        names = self._values.categories(self._label_column(column))
-        if isinstance(index, str):
-            raise TypeError(f"index must be an int or array-like of ints, not {index!r}: did you mean label2index?")
-        if not hasattr(index, "__len__"):
-            return "" if index < 0 else names.names[index]
-        indices = np.asarray(index, np.int64)
-        if (indices >= len(names.names)).any():
-            raise IndexError(f"index {int(indices.max())} is out of bounds: there are {len(names.names)} labels")
-        labels = names.texts[np.maximum(indices, -1)]
-        labels[indices < 0] = ""
-        return labels
-
-    def label2index(self, label: Any, column: str | None = None) -> Any:
-        """Return the indices of labels.
-
-        Parameters
-        ----------
-        label : str or iterable of str
-            An empty text, None and NaN stand for a missing label.
-        column : str, optional
-            One of the target types; the only one of this dataset if not given.
-
-        Returns
-        -------
-        int, or ndarray of int64
-            -1 for a missing label.
-
-        Raises
-        ------
-        UnknownKeyError
-            If no record of the data set has this label; a `KeyError`.
-        ValueError
-            If `column` is not given and there is not one target type, or the column has no labels.
-        TypeError
-            If `label` is a number.
-        """
-        name = self._label_column(column)
-        categories = self._values.categories(name)
-
-        def code(each: Any) -> int:
-            return -1 if is_missing(each) or each == "" else categories.code(each, name)
-
-        if isinstance(label, str) or is_missing(label):
-            return code(label)
-        if not isinstance(label, Iterable):
-            raise TypeError(f"label must be a string or list of strings, not {label!r}: did you mean index2label?")
-        return np.array([code(each) for each in label], np.int64)
-
-    def _label_column(self, column: str | None) -> str:
-        if column is None and len(self.target_type) != 1:
-            raise InvalidRequestError("column must be specified if there isn't a single target_type")
-        return self.target_type[0] if column is None else column
 
     def targets(self, target_type: str | None = None) -> Array:
         """Return the targets of all items at once, for samplers and metrics.
@@ -414,7 +213,7 @@ class BioscanDataset:
         """Return the lines of the representation that tell the arguments."""
         has_dna = any(name in self.barcode_names for name in self.modality)
         lines = [f"split: {self.split!r}", f"modality: {self.modality!r}"]
-        if _IMAGE in self.modality:
+        if IMAGE in self.modality:
             lines.append(f"image_package: {self.image_package!r}")
         if self.reduce_repeated_barcodes:
             lines.append(f"reduce_repeated_barcodes: {self.reduce_repeated_barcodes!r}")
@@ -427,11 +226,3 @@ class BioscanDataset:
         if has_dna and self.dna_transform is not None:
             lines.append(f"dna_transform: {self.dna_transform!r}")
         return "\n".join(lines)
-
-
-def _open_image(encoded: bytes) -> Any:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError("the modality 'image' needs Pillow: pip install pillow") from error
-    return Image.open(io.BytesIO(encoded))

@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from arraystore.errors import DatasetNotFoundError, InvalidRequestError
 from arraystore.integrations.bioscan import clibd
-from arraystore.integrations.bioscan.base import BioscanDataset, Transform
+from arraystore.integrations.bioscan.base import BioscanDataset
 from arraystore.integrations.bioscan.categories import Categories
 from arraystore.integrations.bioscan.cleaning import COMPLETED, complete_labels
+from arraystore.integrations.bioscan.items import Transform
 from arraystore.integrations.bioscan.places import Published, Root
 from arraystore.integrations.bioscan.splits import SplitNames
 from arraystore.integrations.bioscan.values import Array

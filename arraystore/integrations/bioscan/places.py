@@ -108,7 +108,8 @@ def _opened(paths: Sequence[Path], published: Published, package: str, table: Pa
                 raise
             return arraystore.open(list(paths), metadata=table, package=published.names(package)[0])
     except (SourceError, FormatError) as error:
-        if error.code in ("no-images", "format"):
+        # A `FormatError` of a store, such as one that is not finished, has no cause.
+        if error.code == "no-images" or isinstance(error.__cause__, SourceError):
             looked = ", ".join(str(path) for path in paths)
             expected = published.images[0].format(package=package)
             raise DatasetNotFoundError(
