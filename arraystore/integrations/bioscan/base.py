@@ -89,7 +89,7 @@ class BioscanDataset(Items, Labelled):
     def _open(self, root: Root, *, download: bool) -> None:
         """Open the store, and set the rows of the table that are kept, all splits together."""
         try:
-            found = open_root(root, self.published, self.image_package)
+            found = open_root(root, self.published, self.image_package, any_package=IMAGE not in self.modality)
         except DatasetNotFoundError as error:
             if download:
                 advice = "nothing is downloaded here: let bioscan_dataset do it once, or fetch it from the publisher"

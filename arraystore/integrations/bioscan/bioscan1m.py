@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable
+from itertools import product
 from pathlib import Path
 from typing import ClassVar
 
@@ -37,7 +38,8 @@ _NAMES = SplitNames(_SPLITS, {"all": _SPLITS}, {"val": "validation"})
 _CLIBD, _CLIBD_SPLIT = "clibd", "clibd_split"
 _RANKS = ("phylum", "class", "order", "family", "subfamily", "tribe", "genus", "species", "uri")
 _COLUMNS = ("sampleid", "processid", "uri", *_RANKS[:-1], "nucraw", "image_file", "chunk_number", *_EXPERIMENTS)
-_PLACES = ("{package}", "BIOSCAN_1M_{package}", "bioscan_images_{package}_part*")
+_ARCHIVES = ("{package}", "BIOSCAN_1M_{package}", "bioscan_images_{package}_part*")
+_FOLDERS, _SUFFIXES = ("", "bioscan1m/"), ("zip", "hdf5")
 
 
 class BIOSCAN1M(BioscanDataset):
@@ -104,15 +106,11 @@ class BIOSCAN1M(BioscanDataset):
     published = Published(
         "BIOSCAN-1M",
         (
-            "bioscan1m/images/{package}",
-            "bioscan/images/{package}",
-            *(
-                f"{folder}{name}.{suffix}"
-                for folder in ("", "bioscan1m/")
-                for suffix in ("zip", "hdf5")
-                for name in _PLACES
-            ),
+            ("bioscan1m/images/{package}",),
+            ("bioscan/images/{package}",),
+            *((f"{folder}{name}.{suffix}",) for folder, suffix, name in product(_FOLDERS, _SUFFIXES, _ARCHIVES)),
         ),
+        ("cropped_256", "original_256", "cropped", "original_full"),
         (
             "bioscan1m/BIOSCAN_Insect_Dataset_metadata.tsv",
             "bioscan1m/BIOSCAN_1M_Insect_Dataset_metadata.tsv",

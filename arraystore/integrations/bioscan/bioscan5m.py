@@ -102,7 +102,13 @@ class BIOSCAN5M(BioscanDataset):
 
     published = Published(
         "BIOSCAN-5M",
-        ("bioscan5m/images/{package}", "BIOSCAN_5M_{package}[._]*zip", "bioscan5m/BIOSCAN_5M_{package}[._]*zip"),
+        (
+            ("bioscan5m/images/{package}",),
+            # In one archive, or in several that count the parts.
+            ("BIOSCAN_5M_{package}.zip", "BIOSCAN_5M_{package}.[0-9]*.zip"),
+            tuple(f"BIOSCAN_5M_{{package}}_{of}*.zip" for of in ("pretrain", "train", "eval")),
+        ),
+        ("cropped_256", "original_256", "cropped", "original_full"),
         (
             "bioscan5m/metadata/csv/BIOSCAN_5M_Insect_Dataset_metadata.csv",
             "BIOSCAN_5M_Insect_Dataset_metadata.csv",

@@ -27,8 +27,11 @@ class Published:
     ----------
     dataset : str
         Publisher's name of the data set.
-    images : sequence of str
-        Folders of images and archives, with ``{package}``, those to be preferred first; a pattern may match several.
+    images : sequence of sequence of str
+        Places of folders of images and archives, with ``{package}``; the first of them that match anything count, all
+        together.
+    packages : sequence of str
+        The publisher's packages.
     tables : sequence of str
         Places of the metadata table.
     spellings : mapping of str to sequence of str
@@ -36,7 +39,8 @@ class Published:
     """
 
     dataset: str
-    images: Sequence[str]
+    images: Sequence[Sequence[str]]
+    packages: Sequence[str]
     tables: Sequence[str]
     spellings: Mapping[str, Sequence[str]]
 
@@ -45,7 +49,7 @@ class Published:
         return next((names for names in self.spellings.values() if package in names), (package,))
 
 
-def open_root(root: Root, published: Published, package: str) -> Store | View:
+def open_root(root: Root, published: Published, package: str, *, any_package: bool = False) -> Store | View:
     """Open what a user names as the root of a data set.
 
     Parameters
@@ -56,6 +60,8 @@ def open_root(root: Root, published: Published, package: str) -> Store | View:
         What to look for.
     package : str
         Which images.
+    any_package : bool, default False
+        Whether those of another package will do, since no image is asked for.
 
     Returns
     -------
@@ -70,24 +76,26 @@ def open_root(root: Root, published: Published, package: str) -> Store | View:
         If it holds another data set or package.
     """
     if isinstance(root, Store | View):
-        return _checked(root, published, package)
+        return _checked(root, published, package, any_package=any_package)
     if isinstance(root, str | os.PathLike):
         path = Path(root).expanduser()
         if not path.exists():
             raise DatasetNotFoundError(f"{published.dataset}: there is nothing at {path}")
         paths = [path]
-        if path.is_dir() and (found := _published_images(path, published, package)):
-            return _checked(_opened(found, published, package, _table(path, published)), published, package)
+        for each in (package, *(published.packages if any_package else ())):
+            if path.is_dir() and (found := _published_images(path, published, each)):
+                return _opened(found, published, each, _table(path, published))
     else:
         paths = [Path(each).expanduser() for each in root]
-    return _checked(_opened(paths, published, package, None), published, package)
+    return _checked(_opened(paths, published, package, None), published, package, any_package=any_package)
 
 
 def _published_images(root: Path, published: Published, package: str) -> list[Path]:
-    for pattern in published.images:
+    for patterns in published.images:
         for name in published.names(package):
-            if found := sorted(root.glob(pattern.format(package=name))):
-                return found
+            found = {path for pattern in patterns for path in root.glob(pattern.format(package=name))}
+            if found:
+                return sorted(found)
     return []
 
 
@@ -111,18 +119,18 @@ def _opened(paths: Sequence[Path], published: Published, package: str, table: Pa
         # A `FormatError` of a store, such as one that is not finished, has no cause.
         if error.code == "no-images" or isinstance(error.__cause__, SourceError):
             looked = ", ".join(str(path) for path in paths)
-            expected = published.images[0].format(package=package)
+            expected = published.images[0][0].format(package=package)
             raise DatasetNotFoundError(
                 f"{published.dataset}: no images of {package} in {looked}: expected {expected} below it ({error})"
             ) from error
         raise
 
 
-def _checked(found: Store | View, published: Published, package: str) -> Store | View:
+def _checked(found: Store | View, published: Published, package: str, *, any_package: bool) -> Store | View:
     spec, place = found.handle.spec, found.handle.path
     if spec.dataset != published.dataset:
         raise InvalidRequestError(f"{place} holds {spec.dataset}, not {published.dataset}", "other-dataset")
-    if spec.package not in published.names(package):
+    if not any_package and spec.package not in published.names(package):
         message = (
             f"{place} holds the images of {spec.package}, not of {package}: expected image_package={spec.package!r}"
         )
