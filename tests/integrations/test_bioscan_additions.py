@@ -247,6 +247,18 @@ def test_without_images_those_of_another_package_will_do(package):
     assert dataset[0] == BIOSCAN5M(package.root, modality="dna")[0]
 
 
+def test_without_images_the_table_alone_will_do(package, tmp_path):
+    table = tmp_path / "bioscan5m/metadata/csv" / package.metadata.name
+    table.parent.mkdir(parents=True)
+    table.write_bytes(package.metadata.read_bytes())
+    expected = list(BIOSCAN5M(package.root, modality="dna"))
+    for root in (tmp_path, table):
+        dataset = BIOSCAN5M(root, modality="dna", reduce_repeated_barcodes=True)
+        assert list(dataset) == list(pickle.loads(pickle.dumps(dataset))) == expected
+    with pytest.raises(DatasetNotFoundError, match="image_package"):
+        BIOSCAN5M(table)
+
+
 def test_a_store_of_something_else_is_refused(store, tmp_path):
     with pytest.raises(InvalidRequestError, match="holds BIOSCAN-5M, not BIOSCAN-1M") as caught:
         BIOSCAN1M(store)

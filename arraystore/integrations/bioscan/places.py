@@ -61,7 +61,7 @@ def open_root(root: Root, published: Published, package: str, *, any_package: bo
     package : str
         Which images.
     any_package : bool, default False
-        Whether those of another package will do, since no image is asked for.
+        Whether those of another package will do, or the table alone, since no image is asked for.
 
     Returns
     -------
@@ -85,6 +85,8 @@ def open_root(root: Root, published: Published, package: str, *, any_package: bo
         for each in (package, *(published.packages if any_package else ())):
             if path.is_dir() and (found := _published_images(path, published, each)):
                 return _opened(found, published, each, _table(path, published))
+        if any_package and path.is_dir() and (table := _find_table(path, published)):
+            paths = [table]
     else:
         paths = [Path(each).expanduser() for each in root]
     return _checked(_opened(paths, published, package, None), published, package, any_package=any_package)
@@ -99,10 +101,13 @@ def _published_images(root: Path, published: Published, package: str) -> list[Pa
     return []
 
 
+def _find_table(root: Path, published: Published) -> Path | None:
+    return next((root / name for name in published.tables if (root / name).is_file()), None)
+
+
 def _table(root: Path, published: Published) -> Path:
-    for name in published.tables:
-        if (root / name).is_file():
-            return root / name
+    if found := _find_table(root, published):
+        return found
     looked = " or ".join(published.tables)
     raise DatasetNotFoundError(f"{published.dataset}: the metadata table is missing: expected {looked} in {root}")
 
