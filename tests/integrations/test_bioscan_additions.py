@@ -150,6 +150,8 @@ def test_targets_are_those_of_the_items(store):
     )
     with pytest.raises(ValueError, match="column must be specified"):
         dataset.targets()
+    with pytest.raises(KeyError, match="no column 'colour'"):
+        dataset.targets("colour")
 
 
 def test_labels_and_indices_are_translated(store):
@@ -163,6 +165,7 @@ def test_labels_and_indices_are_translated(store):
     assert dataset.label2index([names[2], "", None, names[0]]).tolist() == [2, -1, -1, 0]
     assert dataset.index2label([2, -1, 0]).tolist() == [names[2], "", names[0]]
     assert dataset.index2label([]).tolist() == []
+    assert dataset.index2label(0, "uri") == dataset.index2label(0, "dna_bin")
     with pytest.raises(UnknownKeyError, match="'order' has no label 'Dragon'"):
         dataset.label2index(["Diptera", "Dragon"])
     with pytest.raises(IndexError):

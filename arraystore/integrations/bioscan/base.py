@@ -43,7 +43,6 @@ class BioscanDataset(Items, Labelled):
     """
 
     published: ClassVar[Published]
-    target_aliases: ClassVar[Mapping[str, str]]
     dtypes: ClassVar[Mapping[str, type[np.generic]]]
     # Of which a row of the table has at least one.
     always_there: ClassVar[tuple[str, ...]]
@@ -103,7 +102,6 @@ class BioscanDataset(Items, Labelled):
         selected = found.selected_rows
         rows = np.flatnonzero(is_row) if selected is None else selected[is_row[selected]]
         self._rows = first_of_each_barcode(rows, self._barcodes) if self.reduce_repeated_barcodes else rows
-        self._kept_rows = self._rows
         self._begin()
 
     def _is_row(self) -> npt.NDArray[np.bool_]:
@@ -148,6 +146,8 @@ class BioscanDataset(Items, Labelled):
     def metadata(self) -> pd.DataFrame:
         """The table of these records as bioscan-dataset has it: made at the first use, and not read again.
 
+        It is for looking at: records are chosen by arguments, by `view`, or by `torch.utils.data.Subset`.
+
         Raises
         ------
         ImportError
@@ -179,9 +179,16 @@ class BioscanDataset(Items, Labelled):
         -------
         ndarray, shape (n,) or (n, 2)
             Indices of labels, -1 where one is missing; of a column of numbers, its values.
+
+        Raises
+        ------
+        UnknownColumnError
+            If there is no such column; a `KeyError`.
+        ValueError
+            If `target_type` is not given and there is not one.
         """
         name = self._label_column(target_type)
-        return self._targets(self.target_aliases.get(name, name), self._rows)[-1][1]
+        return self._values.at(f"{name}_index" if name in self.ranks else name, self._rows)
 
     def crops(self, indices: Index, size: int | tuple[int, int] = 224, **options: Any) -> Any:
         """Cut one crop out of each image and resize it, into one array; see `arraystore.Store.crops`.

@@ -164,6 +164,8 @@ class BIOSCAN1M(BioscanDataset):
         self._warn_of_fine_targets()
         self._clibd_given = clibd_partitioning_path
         self._open(root, download=download)
+        # All splits together: over these rows labels are numbered.
+        self._kept_rows = self._rows
         self._rows = self._rows_of_split()
 
     def _warn_of_fine_targets(self) -> None:

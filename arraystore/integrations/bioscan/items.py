@@ -162,5 +162,5 @@ def _open_image(encoded: bytes) -> Any:
     try:
         from PIL import Image
     except ImportError as error:
-        raise ImportError("the modality 'image' needs Pillow: pip install pillow") from error
+        raise ImportError("the modality 'image' needs Pillow: pip install 'arraystore[bioscan]'") from error
     return Image.open(io.BytesIO(encoded))

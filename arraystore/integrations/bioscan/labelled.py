@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ __all__ = ["Labelled"]
 
 class Labelled:
     """The part of a dataset that translates labels and indices."""
+
+    target_aliases: ClassVar[Mapping[str, str]]
 
     target_type: list[str]
     _values: Values
@@ -95,4 +97,4 @@ class Labelled:
     def _label_column(self, column: str | None) -> str:
         if column is None and len(self.target_type) != 1:
             raise InvalidRequestError("column must be specified if there isn't a single target_type")
-        return self.target_type[0] if column is None else column
+        return self.target_type[0] if column is None else self.target_aliases.get(column, column)
