@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arraystore.integrations.bioscan.barcodes import first_of_each_barcode
@@ -22,6 +22,7 @@ def categories(texts):
     return Categories(np.array(codes, np.int8), names)
 
 
+@settings(deadline=None)
 @given(barcodes)
 def test_the_first_of_each_barcode_is_that_of_pandas(texts):
     series = pandas.Series(texts, dtype=object).sample(frac=1, random_state=0)
@@ -32,6 +33,7 @@ def test_the_first_of_each_barcode_is_that_of_pandas(texts):
         assert (found - 100).tolist() == expected
 
 
+@settings(deadline=None)
 @given(labels, st.data())
 def test_labels_of_some_rows_are_numbered_as_pandas_does(texts, data):
     chosen = sorted(data.draw(st.sets(st.sampled_from(range(len(texts))))) if texts else [])
@@ -51,6 +53,7 @@ def test_codes_have_the_integer_type_of_pandas(count):
     assert Categories.of_pandas(np.arange(count + 1), [*names, "NA"]).codes.dtype == expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(*[st.sampled_from([None, "x", "y z", "Asteia"])] * 5), min_size=1, max_size=12))
 def test_labels_are_completed_row_by_row(rows):
     ranks = ["family", "subfamily", "tribe", "genus", "species"]
