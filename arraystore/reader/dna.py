@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,14 +29,6 @@ class DnaForm:
         Codes of one text; longer ones are cut.
     alphabet : str
         Letters, each with its position as code. Lower and upper case are the same letter.
-
-    Examples
-    --------
-    >>> form = DnaForm(length=6, alphabet="ACGTN")
-    >>> codes = np.empty((2, 6), np.uint8)
-    >>> form.encode([b"acgtR", None], codes)
-    >>> codes.tolist()
-    [[0, 1, 2, 3, 4, 5], [5, 5, 5, 5, 5, 5]]
     """
 
     length: int = 660
@@ -78,27 +69,17 @@ class DnaForm:
             raise InvalidRequestError("out: expected a writable array")
         return array
 
-    def encode(self, texts: Sequence[bytes | None], out: npt.NDArray[np.uint8]) -> None:
-        """Write the codes of texts, one a row.
+    def codes(self) -> bytes:
+        """Return the code of each of 256 bytes; one beyond ASCII is an unknown letter.
 
-        Parameters
-        ----------
-        texts : sequence of bytes or None
-            ASCII; a byte beyond it is an unknown letter. None for a missing text.
-        out : ndarray of uint8, shape (len(texts), length)
-            Filled to the last element.
+        Examples
+        --------
+        >>> [DnaForm(alphabet="ACGTN").codes()[byte] for byte in b"acgtR"]
+        [0, 1, 2, 3, 4]
         """
-        cut = [(text or b"")[: self.length] for text in texts]
-        lengths = np.fromiter(map(len, cut), np.int64, len(cut))
-        out.fill(self.padding)
-        # A mask takes values in the order of rows, which is how the texts follow one another.
-        out[np.arange(self.length) < lengths[:, None]] = self._table()[np.frombuffer(b"".join(cut), np.uint8)]
-
-    def _table(self) -> npt.NDArray[np.uint8]:
-        """Return the code of each byte."""
         upper = self.alphabet.upper()
         unknown = upper.index(_UNKNOWN_LETTER) if _UNKNOWN_LETTER in upper else _NO_LETTER
         table = np.full(256, unknown, np.uint8)
         for letters in (upper, upper.lower()):
             table[list(letters.encode())] = np.arange(len(upper))
-        return table
+        return table.tobytes()

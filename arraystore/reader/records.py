@@ -31,9 +31,6 @@ __all__ = ["Pixels", "Records"]
 
 Pixels = npt.NDArray[np.uint8]
 
-# So many texts are in memory at a time while they are encoded.
-_ENCODED_ROWS = 65_536
-
 
 class Records(ArrayRecords):
     """Reading of images and texts, common to a store and its views."""
@@ -224,9 +221,18 @@ class Records(ArrayRecords):
         form, stored = DnaForm(length, alphabet), self.handle.field(self._field_name("text", field))
         chosen = self._many(rows)
         array = form.array(len(chosen), out)
-        for start in range(0, len(chosen), _ENCODED_ROWS):
-            part = slice(start, start + _ENCODED_ROWS)
-            form.encode(self._bytes(stored, chosen[part], verify=verify), array[part])
+        # The core fills memory without gaps.
+        filled = array if array.flags.c_contiguous else np.empty_like(array, order="C")
+        stored.encode_letters(
+            chosen,
+            filled,
+            codes=form.codes(),
+            padding=form.padding,
+            length=form.length,
+            verify=switch("verify", verify),
+        )
+        if filled is not array:
+            array[:] = filled
         return array if out is None else out
 
     def sizes(self, rows: Index = slice(None), *, threads: int | None = None) -> npt.NDArray[np.int64]:

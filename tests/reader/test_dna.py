@@ -2,17 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from arraystore.errors import InvalidRequestError, UnknownKeyError
-from arraystore.reader import records
 from arraystore.reader.dna import DnaForm
 
 ALPHABETS = ["ACGTN", "ACGT", "nacgt", "-ACGTRYN", "T"]
-
-letters = st.text(st.sampled_from("ACGTNacgtnRYé- \0"), max_size=20).map(str.encode)
-texts_of = st.lists(st.none() | letters | st.binary(max_size=12), max_size=8)
 
 
 def codes_by_letters(text, length, alphabet):
@@ -25,28 +21,24 @@ def codes_by_letters(text, length, alphabet):
     return codes + [len(alphabet)] * (length - len(codes))
 
 
-@given(texts_of, st.integers(1, 16), st.sampled_from(ALPHABETS))
-@example([], 1, "ACGTN")
-@example([None, b""], 3, "ACGTN")
-def test_codes_follow_the_rule(texts, length, alphabet):
-    out = np.full((len(texts), length), 77, np.uint8)
-    DnaForm(length, alphabet).encode(texts, out)
-    assert out.tolist() == [codes_by_letters(text, length, alphabet) for text in texts]
+@pytest.mark.parametrize("alphabet", ALPHABETS)
+def test_each_byte_has_the_code_of_the_rule(alphabet):
+    expected = [code for byte in range(256) for code in codes_by_letters(bytes([byte]), 1, alphabet)]
+    assert list(DnaForm(1, alphabet).codes()) == expected
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(data=st.data())
 def test_codes_are_those_of_the_texts(store, data):
     rows = data.draw(st.lists(st.integers(-len(store), len(store) - 1)))
     length = data.draw(st.sampled_from([1, 30, 660, 700]))
+    alphabet = data.draw(st.sampled_from(ALPHABETS))
     source = store.select(data.draw(st.permutations(range(len(store))))) if data.draw(st.booleans()) else store
     texts = [None if text is None else text.encode() for text in source.text(rows)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(records, "_ENCODED_ROWS", 4)
-        codes = source.dna(rows, length=length)
+    codes = source.dna(rows, length=length, alphabet=alphabet)
     assert codes.dtype == np.uint8
     assert codes.shape == (len(rows), length)
-    assert codes.tolist() == [codes_by_letters(text, length, "ACGTN") for text in texts]
+    assert codes.tolist() == [codes_by_letters(text, length, alphabet) for text in texts]
 
 
 def test_a_missing_text_is_all_padding(store):

@@ -159,6 +159,28 @@ impl ArrayField {
         Ok(())
     }
 
+    /// The bytes of a record's item, in the map or decompressed into `room`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ArrayField::gather`].
+    pub fn lend_item<'a>(
+        &'a self,
+        row: u64,
+        verify: bool,
+        room: &'a mut Vec<u8>,
+        scratch: &mut Scratch,
+    ) -> Result<&'a [u8]> {
+        let item = self.item(row)?;
+        let lent = self.bytes(item, room, scratch).and_then(|bytes| {
+            if verify {
+                self.compare(item, checksum::crc32c(bytes))?;
+            }
+            Ok(bytes)
+        });
+        lent.map_err(|problem| self.of_record(row, problem))
+    }
+
     /// The compressed bytes of some records, for a caller who decompresses them.
     ///
     /// # Errors

@@ -20,6 +20,8 @@ pub struct Context {
     pub resize: Resize,
     /// For bytes that cannot be lent in place.
     pub scratch: Scratch,
+    /// An array that was decompressed.
+    pub array: Vec<u8>,
 }
 
 static IDLE: Mutex<Vec<Context>> = Mutex::new(Vec::new());
@@ -43,13 +45,19 @@ impl Context {
             decoder: Decoder::new()?,
             resize: Resize::default(),
             scratch: Scratch::default(),
+            array: Vec::new(),
         })
+    }
+
+    /// Lets go of memory that a single large record has needed.
+    pub fn shrink(&mut self) {
+        self.decoder.shrink();
+        self.scratch.shrink();
     }
 
     /// Gives a context back for the next call.
     pub fn keep(mut self) {
-        self.decoder.shrink();
-        self.scratch.shrink();
+        self.shrink();
         if let Ok(mut idle) = IDLE.try_lock()
             && idle.len() < MOST_IDLE
         {

@@ -1,5 +1,10 @@
 //! Batches of pixels from a field of JPEGs: whole images, boxes, and random crops into the caller's array.
 
+mod ahead;
+
+use ahead::Cuts;
+pub use ahead::{CropRequest, MOST_VIEWS, ViewMemory};
+
 use crate::batch::{self, Context};
 use crate::crop::{Crop, CropBox, Policy, Size, choose};
 use crate::error::{Error, Result};
@@ -130,7 +135,29 @@ impl Field {
         }
         begin_call();
         let work = |context: &mut Context, (index, &row, target): (usize, &u64, Target<'_>)| {
-            self.crop(context, row, index, boxes, target, crops, options.verify)
+            let choice = |_, image| match boxes {
+                Boxes::Drawn {
+                    policy,
+                    seed,
+                    epoch,
+                    flip,
+                } => {
+                    let key = RandomKey {
+                        seed: *seed,
+                        epoch: *epoch,
+                        row,
+                    };
+                    Ok(choose(key, image, crops.size, *policy, *flip))
+                }
+                Boxes::Given(given) => Ok(Crop {
+                    cut: self.box_inside(row, &given[index], image)?,
+                    flip: false,
+                }),
+            };
+            let one = (1, std::iter::once(target));
+            let cuts = self.crop(context, (row, options.verify), crops, one, choice)?;
+            let crop = cuts.iter().next();
+            crop.ok_or_else(|| Error::Internal("no crop was chosen".to_owned()))
         };
         match output {
             Output::Bytes(out) => {
@@ -146,17 +173,15 @@ impl Field {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the work of one item of a batch")]
-    fn crop(
+    /// Cuts as many views of one image as there are targets, each chosen by its number and the image's size.
+    fn crop<'a>(
         &self,
         context: &mut Context,
-        row: u64,
-        index: usize,
-        boxes: &Boxes<'_>,
-        target: Target<'_>,
+        (row, verify): (u64, bool),
         crops: CropOptions,
-        verify: bool,
-    ) -> Result<Crop> {
+        (views, targets): (usize, impl Iterator<Item = Target<'a>>),
+        mut choice: impl FnMut(usize, Size) -> Result<Crop>,
+    ) -> Result<Cuts> {
         let Context {
             decoder,
             scratch,
@@ -164,34 +189,18 @@ impl Field {
             ..
         } = context;
         self.fetch_encoded(row, verify, scratch, |encoded| {
-            let choice = |image| {
+            let choose_all = |image| {
                 self.check_size(row, image)?;
-                let crop = match boxes {
-                    Boxes::Drawn {
-                        policy,
-                        seed,
-                        epoch,
-                        flip,
-                    } => {
-                        let key = RandomKey {
-                            seed: *seed,
-                            epoch: *epoch,
-                            row,
-                        };
-                        choose(key, image, crops.size, *policy, *flip)
-                    }
-                    Boxes::Given(given) => Crop {
-                        cut: self.box_inside(row, &given[index], image)?,
-                        flip: false,
-                    },
-                };
-                Ok((crop.cut, crop.flip))
+                let cuts = Cuts::choose(views, |view| choice(view, image))?;
+                Ok((cuts.hull(), cuts))
             };
-            let decoded = decoder.decode_region(encoded, choice);
-            let (region, cut, flip) = decoded.map_err(|failure| self.failed(row, failure))?;
-            let mut writer = RowWriter::new(target, crops.axes, crops.size);
-            resize.write(region, cut, flip, &mut writer);
-            Ok(Crop { cut, flip })
+            let decoded = decoder.decode_region(encoded, choose_all);
+            let (region, _, cuts) = decoded.map_err(|failure| self.failed(row, failure))?;
+            for (target, crop) in targets.zip(cuts.iter()) {
+                let mut writer = RowWriter::new(target, crops.axes, crops.size);
+                resize.write(region, crop.cut, crop.flip, &mut writer);
+            }
+            Ok(cuts)
         })
     }
 

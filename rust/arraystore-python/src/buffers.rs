@@ -5,6 +5,8 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
 
+use arraystore_core::Result;
+use arraystore_core::queue::Job;
 use pyo3::buffer::{Element, PyBuffer};
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
@@ -149,5 +151,46 @@ impl<T: Element> Output<T> {
         // SAFETY: the buffer is writable and C-contiguous (checked by `new`), holds `len` initialised items, and is held, so
         // that its owner cannot free or resize it. As for NumPy's own `out=`, no other thread may use it during the call.
         unsafe { std::slice::from_raw_parts_mut(self.buffer.buf_ptr().cast(), len) }
+    }
+}
+
+/// Arrays of the caller's that the threads of a queue fill after we have returned.
+pub(crate) struct Filling {
+    /// Ended by `drop`, before the arrays are let go.
+    job: Job,
+    _outputs: Box<dyn Send + Sync>,
+}
+
+impl Filling {
+    /// Lends arrays to a job. `submit` must give what it gets to the job that it returns, and to nothing else.
+    pub(crate) fn start<T: Element + Send + Sync + 'static>(
+        mut outputs: Vec<Output<T>>,
+        submit: impl FnOnce(Vec<&'static mut [T]>) -> Result<Job>,
+    ) -> Result<Self> {
+        let lent = outputs
+            .iter_mut()
+            .map(|output| {
+                let memory = output.as_mut_slice();
+                // SAFETY: the memory belongs to a buffer that `outputs` holds, wherever that is moved; it is held until no
+                // thread of the job uses it (`drop`). Only the job has the slice. In a child after a fork there is no thread.
+                unsafe { std::slice::from_raw_parts_mut(memory.as_mut_ptr(), memory.len()) }
+            })
+            .collect();
+        let job = submit(lent)?;
+        Ok(Self {
+            job,
+            _outputs: Box::new(outputs),
+        })
+    }
+
+    /// The job.
+    pub(crate) fn job(&self) -> &Job {
+        &self.job
+    }
+}
+
+impl Drop for Filling {
+    fn drop(&mut self) {
+        self.job.cancel();
     }
 }

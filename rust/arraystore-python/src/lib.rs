@@ -10,6 +10,7 @@ mod errors;
 mod export;
 mod ingest;
 mod pack;
+mod queue;
 mod read;
 mod strings;
 mod table;
@@ -38,6 +39,8 @@ mod _core {
     use super::ingest::{Extents, Members, differing, index_keys, join_members, match_keys, scan_sources};
     #[pymodule_export]
     use super::pack::{PackResult, crc32c, file_crc32c, pack_records, release_memory, write_sharded};
+    #[pymodule_export]
+    use super::queue::{Job, Queue, order, units};
     #[pymodule_export]
     use super::strings::Strings;
     #[pymodule_export]

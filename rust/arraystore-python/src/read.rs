@@ -8,6 +8,7 @@ use arraystore_core::extent::Scratch;
 use arraystore_core::field::{Field as CoreField, FieldBytes, FieldParts, Ragged, ReadOptions};
 use arraystore_core::images::{Boxes, CropOptions, Image, Output};
 use arraystore_core::key_table::KeyTable;
+use arraystore_core::letters::LetterCodes;
 use arraystore_core::output::{Axes, NormaliseTable, normalise_table};
 use arraystore_core::pieces::{Column, Number, Pieces};
 use arraystore_core::places::{PlaceSource, Places};
@@ -234,6 +235,24 @@ impl Field {
         )
     }
 
+    /// Numbers that rise as the records lie in their sources.
+    fn places(&self, py: Python<'_>) -> PyResult<Buffer> {
+        /// No file is longer.
+        const MOST_OFFSET_BITS: u32 = 44;
+        begin_call();
+        let places = py.detach(|| match &self.0.parts().bytes {
+            FieldBytes::Here(ragged) => ragged.offset.to_vec(),
+            FieldBytes::Elsewhere(places) => {
+                let sources = places.source.to_vec()?.into_iter();
+                let both = sources.zip(places.offset.to_vec()?);
+                Ok(both
+                    .map(|(source, offset)| u64::from(source) << MOST_OFFSET_BITS | offset)
+                    .collect())
+            }
+        });
+        places.map(Buffer::new).map_err(to_py_err)
+    }
+
     fn encoding(&self, py: Python<'_>) -> PyResult<Buffer> {
         whole(
             py,
@@ -288,6 +307,31 @@ impl Field {
             }
         }
         Ok(list)
+    }
+
+    #[pyo3(signature = (rows, out, *, codes, padding, length, verify))]
+    #[expect(clippy::too_many_arguments, reason = "the options of a batch of codes, by keyword")]
+    fn encode_letters(
+        &self,
+        py: Python<'_>,
+        rows: &Bound<'_, PyAny>,
+        out: &Bound<'_, PyAny>,
+        codes: &[u8],
+        padding: u8,
+        length: usize,
+        verify: bool,
+    ) -> PyResult<()> {
+        let rows = rows_of(rows)?;
+        let mut out = OutputBuffer::<u8>::new(out, "out")?;
+        let codes = codes.try_into().map_err(|_| {
+            to_py_err(Error::InvalidRequest(
+                "codes: expected one for each of 256 bytes".to_owned(),
+            ))
+        })?;
+        let form = LetterCodes { codes, padding, length };
+        let memory = out.as_mut_slice();
+        py.detach(|| self.0.encode_letters(&rows, form, verify, memory))
+            .map_err(to_py_err)
     }
 
     #[pyo3(signature = (rows, *, verify, threads))]
@@ -354,11 +398,7 @@ impl Field {
                 height: size.0,
                 width: size.1,
             },
-            axes: if channels_first {
-                Axes::ChannelsFirst
-            } else {
-                Axes::ChannelsLast
-            },
+            axes: axes_of(channels_first),
         };
         let options = ReadOptions { verify, threads };
         let output = memory.output();
@@ -438,7 +478,7 @@ fn images(decoded: Result<Vec<Image>>) -> PyResult<Vec<Buffer>> {
         .map_err(to_py_err)
 }
 
-fn policy_of(name: &str, scale: (f64, f64), ratio: (f64, f64)) -> PyResult<Policy> {
+pub(crate) fn policy_of(name: &str, scale: (f64, f64), ratio: (f64, f64)) -> PyResult<Policy> {
     match name {
         "random-resized" => Ok(Policy::RandomResized { scale, ratio }),
         "random" => Ok(Policy::Random),
@@ -446,5 +486,13 @@ fn policy_of(name: &str, scale: (f64, f64), ratio: (f64, f64)) -> PyResult<Polic
         other => Err(to_py_err(Error::InvalidRequest(format!(
             "no crop policy is called {other:?}"
         )))),
+    }
+}
+
+pub(crate) fn axes_of(channels_first: bool) -> Axes {
+    if channels_first {
+        Axes::ChannelsFirst
+    } else {
+        Axes::ChannelsLast
     }
 }

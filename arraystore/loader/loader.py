@@ -1,0 +1,352 @@
+"""The loader: epochs of batches that are decoded ahead, in an order that can be resumed."""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from arraystore import _core
+from arraystore.errors import (
+    DamagedStoreError,
+    DecodeError,
+    FormatError,
+    InvalidRequestError,
+    MissingImageError,
+    SourceError,
+    UnknownKeyError,
+)
+from arraystore.loader.options import Options, batch_size_of
+from arraystore.loader.order import Drawn, Order, Share, Shuffled, Straight, Windowed
+from arraystore.loader.parts import Filling, check_names, filling_parts, lookups, places_of
+from arraystore.reader.arguments import integer
+from arraystore.reader.indexing import Rows
+from arraystore.reader.records import Records
+from arraystore.threads import thread_count
+
+__all__ = ["BadRecord", "Loader"]
+
+# What a record may be at fault of. A missing file or a wrong argument concerns all of them.
+_ERRORS_OF_A_RECORD = (
+    DamagedStoreError,
+    DecodeError,
+    FormatError,
+    MissingImageError,
+    SourceError,
+    UnknownKeyError,
+)
+
+# So many bad records are remembered one by one; the others are counted.
+_MOST_BAD = 10_000
+
+_STATE_VERSION = 1
+
+
+class BadRecord(NamedTuple):
+    """A record that could not be read.
+
+    Attributes
+    ----------
+    row : int
+        In the store or view that the loader was made of.
+    key : str
+        Its key.
+    error : Exception
+        Why.
+    """
+
+    row: int
+    key: str
+    error: Exception
+
+
+class Loader:
+    """Batches of a store or view for a training loop; made by `Store.loader`, which describes its options.
+
+    Each ``iter(loader)`` gives an epoch: from its beginning, or after `load_state_dict` from where that state was
+    taken. When an epoch has ended, the next one is `epoch` + 1. A new iterator ends an older one.
+
+    Parameters
+    ----------
+    table : Records
+        The store or view.
+    batch_size : int
+        Records of a batch.
+    options : Options
+        All else.
+
+    Attributes
+    ----------
+    bad : list of BadRecord
+        Records that were left out or filled, the first 10,000 of them.
+    bad_count : int
+        How many they are in all.
+    label_names : dict of str to list of str
+        For each column of labels, what its codes stand for.
+    """
+
+    def __init__(self, table: Records, batch_size: int, options: Options) -> None:
+        self.table = table
+        self.options = options
+        self.bad: list[BadRecord] = []
+        self.bad_count = 0
+        self._share = Share(
+            len(table),
+            batch_size_of(batch_size),
+            options.rank,
+            options.world_size,
+            options.worker,
+            options.workers,
+            options.drop_last,
+        )
+        self._threads = thread_count(options.threads)
+        self._parts = filling_parts(table, options)
+        self._lookups = lookups(table, options)
+        check_names(self._parts, self._lookups)
+        self.label_names = {each.name: each.names for each in self._lookups if each.names is not None}
+        self._order = _order(table, options)
+        self._epoch = 0
+        # From which position the epoch was begun, and how many batches were given since.
+        self._start = 0
+        self._given = 0
+        # Whether the next iterator goes on, instead of beginning again.
+        self._resumes = False
+        self._running: _Epoch | None = None
+
+    @property
+    def epoch(self) -> int:
+        """Which epoch the next batch belongs to, from 0."""
+        return self._epoch
+
+    @property
+    def batch_size(self) -> int:
+        """Records of a batch."""
+        return self._share.batch_size
+
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch; if it was resumed with other sizes, of its rest."""
+        return self._share.batches(self._start)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        if self._running is not None:
+            self._running.close()
+        if not self._resumes:
+            self._start = self._given = 0
+        self._resumes = False
+        self._running = _Epoch(self)
+        return self._running
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next iterator; that of a state that was loaded keeps its place.
+
+        Parameters
+        ----------
+        epoch : int
+            From 0 to ``2**64 - 1``: with the seed, all that the order and the crops depend on.
+        """
+        wanted = integer("epoch", epoch, least=0, most=2**64 - 1)
+        if wanted != self._epoch:
+            self._epoch, self._start, self._given, self._resumes = wanted, 0, 0, False
+
+    def state_dict(self) -> dict[str, int]:
+        """Return where this loader is, as a few numbers: what it has given, not what it has decoded ahead."""
+        share = self._share
+        return {
+            "version": _STATE_VERSION,
+            "n": share.n,
+            "seed": int(self.options.seed),
+            "epoch": self._epoch,
+            "start": self._start,
+            "batches": self._given,
+            "batch_size": share.batch_size,
+            "world_size": share.world_size,
+            "workers": share.workers,
+        }
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on where another loader was: the next iterator gives the batches that it had not given.
+
+        With the same batch size, ranks and workers, they are the same batches. With other batch sizes or ranks, the
+        records that all ranks together had not given come in the same order, in other batches, if neither loader is one
+        of several workers.
+
+        Parameters
+        ----------
+        state : mapping
+            As `state_dict` returned it, of the same records, seed and options.
+
+        Raises
+        ------
+        InvalidRequestError
+            If it is of another number of records or another seed, or cannot be continued with these workers.
+        """
+        numbers = _checked(state, self.state_dict())
+        share = self._share
+        start, batches = numbers["start"], numbers["batches"]
+        same = {"batch_size": share.batch_size, "world_size": share.world_size, "workers": share.workers}
+        if any(numbers[name] != value for name, value in same.items()):
+            if numbers["workers"] != 1 or share.workers != 1:
+                raise InvalidRequestError(
+                    f"state: it is of {numbers['workers']} workers, {numbers['world_size']} ranks and batches of "
+                    f"{numbers['batch_size']}, this loader of {same['workers']}, {same['world_size']} and "
+                    f"{same['batch_size']}: only loaders without workers can go on with other numbers"
+                )
+            start += batches * numbers["batch_size"] * numbers["world_size"]
+            batches = 0
+        self._epoch, self._start, self._given, self._resumes = numbers["epoch"], start, batches, True
+
+    def __reduce__(self) -> tuple[Callable[..., Loader], tuple[Any, ...]]:
+        return _restored, (self.table, self.batch_size, self.options, self.state_dict(), self._resumes)
+
+    def __repr__(self) -> str:
+        share = self._share
+        ranks = f", rank {share.rank} of {share.world_size}" if share.world_size > 1 else ""
+        return f"Loader({self.table!r}, {len(self):,} batches of {share.batch_size}{ranks}, epoch {self._epoch})"
+
+    def _note(self, row: int, error: Exception) -> None:
+        self.bad_count += 1
+        if self.bad_count == 1:
+            how = {"skip": "left out", "fill": "filled with zeros"}[self.options.bad]
+            warnings.warn(f"a record is {how}; all such are in loader.bad: {error}", RuntimeWarning, stacklevel=3)
+        if len(self.bad) < _MOST_BAD:
+            self.bad.append(BadRecord(row, self.table.keys[row], error))
+
+
+class _Pending(NamedTuple):
+    """A batch that is being filled."""
+
+    rows: Rows
+    fillings: list[Filling]
+
+
+class _Epoch(Iterator[dict[str, Any]]):
+    """One epoch of a loader, from where the loader is to its end."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+        self._epoch = loader.epoch
+        self._queue: _core.Queue | None = _core.Queue(loader._threads)
+        self._pending: deque[_Pending] = deque()
+        self._next = loader._given
+        self._end = len(loader)
+
+    def __next__(self) -> dict[str, Any]:
+        if self._queue is None:
+            raise StopIteration
+        loader = self._loader
+        while self._next < self._end and len(self._pending) <= loader.options.prefetch:
+            self._pending.append(self._begun(self._queue, self._next))
+            self._next += 1
+        if not self._pending:
+            self.close()
+            loader._epoch, loader._start, loader._given = self._epoch + 1, 0, 0
+            raise StopIteration
+        try:
+            batch = self._finished(self._pending.popleft())
+        except BaseException:
+            self.close()
+            raise
+        loader._given += 1
+        return batch
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._queue is not None:
+            self._pending.clear()
+            self._queue.close()
+            self._queue = None
+
+    def _begun(self, queue: _core.Queue, number: int) -> _Pending:
+        loader = self._loader
+        positions = loader._share.positions(number, loader._start)
+        rows = loader._order.rows(positions, seed=int(loader.options.seed), epoch=self._epoch)
+        # A row that is drawn twice has two crops.
+        keys = positions if isinstance(loader._order, Drawn) else None
+        return _Pending(rows, [part.start(queue, rows, keys, self._epoch) for part in loader._parts])
+
+    def _finished(self, pending: _Pending) -> dict[str, Any]:
+        rows, fillings = pending
+        failures: dict[int, Exception] = {}
+        for filling in fillings:
+            for index, error in filling.job.wait():
+                failures.setdefault(index, error)
+        arrays = {name: (array, filling.axis) for filling in fillings for name, array in filling.arrays.items()}
+        bad = np.zeros(len(rows), np.bool_)
+        for index in sorted(failures):
+            bad[index] = True
+            self._judge(int(rows[index]), failures[index])
+        if self._loader.options.bad == "fill":
+            for array, axis in arrays.values():
+                # If one of its arrays failed, so has the record.
+                array[(slice(None), bad) if axis else bad] = 0
+            return self._batch(rows, {name: array for name, (array, _) in arrays.items()}) | {"bad": bad}
+        if not bad.any():
+            return self._batch(rows, {name: array for name, (array, _) in arrays.items()})
+        kept = {name: np.compress(~bad, array, axis) for name, (array, axis) in arrays.items()}
+        return self._batch(rows[~bad], kept)
+
+    def _batch(self, rows: Rows, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, Any]:
+        found = {each.name: each.values(rows) for each in self._loader._lookups}
+        return {**arrays, **found, "row": rows}
+
+    def _judge(self, row: int, error: Exception) -> None:
+        """Raise an error, or note it."""
+        if isinstance(error, IndexError) and not isinstance(error, MissingImageError):
+            key = self._loader.table.keys[row]
+            stores = ", ".join(self._loader.options.beside)
+            error = UnknownKeyError(f"record {row} ({key}): a store beside ({stores}) has no such key")
+        if self._loader.options.bad == "raise" or not isinstance(error, _ERRORS_OF_A_RECORD):
+            raise error
+        self._loader._note(row, error)
+
+
+def _restored(table: Records, batch_size: int, options: Options, state: dict[str, int], resumes: bool) -> Loader:
+    loader = Loader(table, batch_size, options)
+    if resumes or state["batches"]:
+        loader.load_state_dict(state)
+    else:
+        loader.set_epoch(state["epoch"])
+    return loader
+
+
+def _order(table: Records, options: Options) -> Order:
+    if options.weights is not None:
+        given = options.weights
+        return Drawn.of(_balance(table, given) if isinstance(given, str) else given, len(table))
+    if options.shuffle == "window":
+        return Windowed(len(table), _by_place(table))
+    return Straight() if options.shuffle is None else Shuffled(len(table))
+
+
+def _balance(table: Records, column: str) -> npt.NDArray[np.float64]:
+    """Return weights that give each label of a column the same share; 0 where there is none."""
+    codes = table.labels(column).codes
+    counts = np.bincount(codes[codes >= 0])
+    if not len(counts):
+        raise InvalidRequestError(f"weights={column!r}: no record has a label in this column")
+    return np.where(codes >= 0, 1.0 / np.maximum(counts[codes], 1), 0.0)
+
+
+def _by_place(table: Records) -> Rows | None:
+    """Return the rows in the order in which their bytes lie, or None if that is their own."""
+    place = places_of(table)
+    if (place[1:] >= place[:-1]).all():
+        return None
+    return np.argsort(place, kind="stable").astype(np.int64)
+
+
+def _checked(state: Mapping[str, int], own: Mapping[str, int]) -> dict[str, int]:
+    """Return the numbers of a state, compared with those that must be the same."""
+    lacking = [name for name in own if name not in state]
+    if lacking:
+        raise InvalidRequestError(f"state: expected what state_dict returns, found none of {', '.join(lacking)}")
+    numbers = {name: integer(f"state[{name!r}]", state[name], least=0, most=2**64 - 1) for name in own}
+    for name in ("version", "n", "seed"):
+        if numbers[name] != own[name]:
+            what = {"version": "a state of version", "n": "a store of as many records,", "seed": "the seed"}[name]
+            raise InvalidRequestError(f"state: expected {what} {own[name]}, found {numbers[name]}")
+    return numbers

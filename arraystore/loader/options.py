@@ -1,0 +1,92 @@
+"""What a loader may be asked for, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy.typing as npt
+
+from arraystore.errors import InvalidRequestError
+from arraystore.reader.arguments import choice, integer, switch
+from arraystore.reader.crops import CropMode, Layout, Size
+from arraystore.reader.records import Records
+
+__all__ = ["BadMode", "Options", "Shuffle", "names_of"]
+
+Shuffle: TypeAlias = Literal["full", "window"]
+BadMode: TypeAlias = Literal["raise", "skip", "fill"]
+
+_MOST_VIEWS = 8
+_MOST_BATCH = 1 << 24
+_MOST_PREFETCH = 1 << 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Options of a loader; each is described at `Store.loader`."""
+
+    crop: CropMode | None = None
+    size: Size | None = None
+    scale: tuple[float, float] = (0.08, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: float = 0.0
+    turn: bool = False
+    views: int = 1
+    dtype: Literal["uint8", "float32"] | None = None
+    layout: Layout = "NHWC"
+    mean: Sequence[float] | float | None = None
+    std: Sequence[float] | float | None = None
+    labels: str | Sequence[str] = ()
+    text: str | Sequence[str] = ()
+    dna: bool | Mapping[str, Any] = False
+    beside: Mapping[str, Records] = field(default_factory=dict)
+    shuffle: Shuffle | None = "full"
+    weights: npt.ArrayLike | str | None = None
+    seed: int = 0
+    rank: int = 0
+    world_size: int = 1
+    worker: int = 0
+    workers: int = 1
+    drop_last: bool = False
+    bad: BadMode = "raise"
+    verify: bool = True
+    threads: int | None = None
+    prefetch: int = 2
+
+    def __post_init__(self) -> None:
+        choice("bad", self.bad, get_args(BadMode))
+        if self.shuffle is not None:
+            choice("shuffle", self.shuffle, get_args(Shuffle))
+        if self.weights is not None and self.shuffle != "full":
+            raise InvalidRequestError(f"shuffle={self.shuffle!r}: rows drawn by weights come in random order")
+        integer("seed", self.seed, least=0, most=2**64 - 1)
+        integer("views", self.views, least=1, most=_MOST_VIEWS)
+        integer("prefetch", self.prefetch, least=1, most=_MOST_PREFETCH)
+        for one, all_ in (("rank", "world_size"), ("worker", "workers")):
+            count = integer(all_, getattr(self, all_), least=1, most=2**31)
+            integer(one, getattr(self, one), least=0, most=count - 1)
+        for name in ("turn", "drop_last", "verify"):
+            switch(name, getattr(self, name))
+        if not isinstance(self.dna, bool | Mapping):
+            raise InvalidRequestError(f"dna={self.dna!r}: expected True, or the options of Store.dna as a dict")
+        stores: object = self.beside
+        if not isinstance(stores, Mapping) or not all(isinstance(each, Records) for each in stores.values()):
+            raise InvalidRequestError('beside: expected a dict of open stores, {"original": other_store}')
+
+
+def batch_size_of(value: object) -> int:
+    """Return a number of records for a batch.
+
+    Raises
+    ------
+    InvalidRequestError
+        If it is none.
+    """
+    return integer("batch_size", value, least=1, most=_MOST_BATCH)
+
+
+def names_of(given: str | Sequence[str]) -> list[str]:
+    """Return one name, or several, as a list."""
+    return [given] if isinstance(given, str) else list(given)

@@ -1,0 +1,59 @@
+"""Memory that is used again once nobody looks at it."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Ring"]
+
+
+class Ring:
+    """Blocks of memory, lent as arrays. A block is lent again when no array, view or tensor over it is left.
+
+    Parameters
+    ----------
+    nbytes : int
+        Bytes of a block.
+    most : int
+        Blocks that are kept while nobody needs them.
+    """
+
+    def __init__(self, nbytes: int, most: int) -> None:
+        self.nbytes = nbytes
+        self.most = most
+        self._free: list[npt.NDArray[np.uint8]] = []
+
+    def lend(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """Return an array with any content, over a free block or a new one.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of the array, which must fit into a block.
+        dtype : dtype
+            Its type.
+
+        Returns
+        -------
+        ndarray
+        """
+        try:
+            block = self._free.pop()
+        except IndexError:
+            block = np.empty(self.nbytes, np.uint8)
+        wanted = np.dtype(dtype)
+        nbytes = wanted.itemsize * math.prod(shape)
+        # Over a memoryview, NumPy cannot take the block itself for the base of arrays: all of them keep this one alive.
+        lent = np.frombuffer(block.data, np.uint8, nbytes)
+        weakref.finalize(lent, _take_back, self._free, block, self.most).atexit = False
+        return lent.view(wanted).reshape(shape)
+
+
+def _take_back(free: list[npt.NDArray[np.uint8]], block: npt.NDArray[np.uint8], most: int) -> None:
+    if len(free) < most:
+        free.append(block)
