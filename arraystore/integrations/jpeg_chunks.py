@@ -30,6 +30,9 @@ CODEC_NAME = "arraystore.jpeg"
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 Box: TypeAlias = tuple[int, int, int, int]
 
+# The core decodes no larger image, so a larger chunk would be memory for nothing.
+_MOST_PIXELS = 1 << 28
+
 
 def frame_size(shape: Sequence[int], what: str = "chunks") -> tuple[int, int]:
     """Return height and width of a chunk of one image.
@@ -49,7 +52,7 @@ def frame_size(shape: Sequence[int], what: str = "chunks") -> tuple[int, int]:
     Raises
     ------
     InvalidRequestError
-        If it is no such shape.
+        If it is no such shape, or has more than 2^28 pixels.
 
     Examples
     --------
@@ -60,6 +63,10 @@ def frame_size(shape: Sequence[int], what: str = "chunks") -> tuple[int, int]:
         raise InvalidRequestError(
             f"{CODEC_NAME}: expected {what} of one RGB image, (1, height, width, 3), found {tuple(shape)}"
         )
+    if shape[-3] * shape[-2] > _MOST_PIXELS:
+        raise InvalidRequestError(
+            f"{CODEC_NAME}: expected {what} of at most {_MOST_PIXELS:,} pixels, found {shape[-3]} x {shape[-2]}"
+        )
     return shape[-3], shape[-2]
 
 
@@ -69,7 +76,7 @@ def checked_size(size: Any) -> tuple[int, int]:
     Raises
     ------
     InvalidRequestError
-        If it is not two whole numbers that a JPEG can have.
+        If it is not two whole numbers that a JPEG can have, or has more than 2^28 pixels.
 
     Examples
     --------
@@ -82,6 +89,11 @@ def checked_size(size: Any) -> tuple[int, int]:
         height = width = 0
     if not (1 <= height <= 65_535 and 1 <= width <= 65_535):
         raise InvalidRequestError(f"size={size!r}: expected (height, width) in pixels, each from 1 to 65,535")
+    if height * width > _MOST_PIXELS:
+        raise InvalidRequestError(
+            f"size={(height, width)}: expected at most {_MOST_PIXELS:,} pixels, found {height * width:,}; give a smaller "
+            "size, or select images that are alike in size"
+        )
     return height, width
 
 

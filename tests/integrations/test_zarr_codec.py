@@ -150,6 +150,7 @@ def test_nothing_is_encoded(array, jpegs, tmp_path):
         ((4, 8, 8, 4), (1, 8, 8, 4), "uint8"),
         ((8, 8), (8, 8), "uint8"),
         ((4, 8, 8, 3), (1, 8, 8, 3), "uint16"),
+        ((4, 16_385, 16_384, 3), (1, 16_385, 16_384, 3), "uint8"),
     ],
 )
 def test_arrays_that_no_jpeg_can_hold_are_refused(shape, chunks, dtype):

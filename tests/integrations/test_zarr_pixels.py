@@ -15,6 +15,7 @@ from zarr.core.sync import sync
 import arraystore
 from arraystore.errors import DamagedStoreError, DecodeError, InvalidRequestError
 from arraystore.testing import make_large_store
+from arraystore.testing.biosr import make_biosr
 
 
 def framed(records, size, oracle, fill_value=0):
@@ -188,11 +189,30 @@ def test_chunks_are_the_original_bytes(package_store):
 
 @pytest.mark.parametrize(
     "options",
-    [{"size": 256}, {"size": (0, 5)}, {"size": (5, 70_000)}, {"size": (5.0, 5)}, {"size": (5, 5), "fill_value": 256}],
+    [
+        {"size": 256},
+        {"size": (0, 5)},
+        {"size": (5, 70_000)},
+        {"size": (16_385, 16_384)},
+        {"size": (5.0, 5)},
+        {"size": (5, 5), "fill_value": 256},
+    ],
 )
 def test_wrong_arguments_are_refused(package_store, options):
     with pytest.raises(InvalidRequestError):
         arraystore.pixels(package_store, **options)
+
+
+def test_images_of_very_different_sizes_are_no_array(package_store, monkeypatch):
+    monkeypatch.setattr(type(package_store), "sizes", lambda _: np.array([[1, 60_000], [60_000, 1]]))
+    with pytest.raises(InvalidRequestError, match=r"at most 268,435,456 pixels.*select images that are alike in size"):
+        arraystore.pixels(package_store)
+
+
+def test_a_store_of_arrays_has_no_jpegs(tmp_path):
+    arraystore.ingest(make_biosr(tmp_path).root, tmp_path / "biosr.zarr", progress=False)
+    with arraystore.open(tmp_path / "biosr.zarr") as store, pytest.raises(InvalidRequestError, match="jpeg"):
+        arraystore.pixels(store)
 
 
 def test_what_has_no_images_needs_a_size(package_store):
