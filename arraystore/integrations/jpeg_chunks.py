@@ -91,8 +91,8 @@ def checked_size(size: Any) -> tuple[int, int]:
         raise InvalidRequestError(f"size={size!r}: expected (height, width) in pixels, each from 1 to 65,535")
     if height * width > _MOST_PIXELS:
         raise InvalidRequestError(
-            f"size={(height, width)}: expected at most {_MOST_PIXELS:,} pixels, found {height * width:,}; give a smaller "
-            "size, or select images that are alike in size"
+            f"size={(height, width)}: expected at most {_MOST_PIXELS:,} pixels, found {height * width:,}; give a "
+            "smaller size, or select images that are alike in size"
         )
     return height, width
 
