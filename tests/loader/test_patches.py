@@ -60,9 +60,7 @@ def test_both_fields_are_cut_mirrored_and_turned_alike(store):
 
 
 def test_whole_patches_are_those_of_the_store(store):
-    for batch in store.loader(
-        5, labels="split", text=store.handle.spec.key
-    ):
+    for batch in store.loader(5, labels="split", text=store.handle.spec.key):
         expected = store.arrays(batch["row"])
         for name in ("wf", "gt"):
             assert batch[name].dtype == expected[name].dtype
