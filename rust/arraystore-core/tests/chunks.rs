@@ -57,12 +57,11 @@ fn part(chunk: &[u8], cut: CropBox) -> Vec<u8> {
 
 #[test]
 fn any_part_of_a_chunk_is_that_of_the_padded_image() {
-    let mut draws = RandomKey {
+    let mut draws = Draws::new(RandomKey {
         seed: 11,
         epoch: 0,
         row: 0,
-    }
-    .draws();
+    });
     for progressive in [false, true] {
         let jpeg = jpeg(progressive);
         let whole = padded(&jpeg);
