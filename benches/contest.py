@@ -5,26 +5,20 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import importlib.util
-import json
 import os
 import platform
-import select
-import signal
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from contestant import Contestant
 from figures import Result, plot, table, write_json
 from peers import NotInstalledError, Peer, Task, peers_of
 from processes import PeakMemory, cpu_s, settle
 
-ANSWER_LIMIT_S = 600.0
 # What each compares the answers of a peer with, and the words for the table; it raises ValueError if they disagree.
 Check = Callable[[Peer, Task, Path], str]
 
@@ -54,72 +48,6 @@ class Contest:
     check: Check
 
 
-class Contestant:
-    """The process of one peer. The start is that of the interpreter, imports included."""
-
-    def __init__(self, contest: Contest, peer: Peer, task: Task) -> None:
-        self.name = peer.name
-        orders, self._orders = os.pipe()
-        self._answers, answers = os.pipe()
-        self._errors = tempfile.TemporaryFile()
-        self.begun = time.perf_counter()
-        self.process = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("contestant.py"), str(orders), str(answers)],
-            pass_fds=(orders, answers),
-            stdout=self._errors,
-            stderr=self._errors,
-            start_new_session=True,
-        )
-        os.close(orders)
-        os.close(answers)
-        given = {"name": peer.name, "modules": contest.modules, "drive": contest.drive, "task": asdict(task)}
-        self._begin(json.loads(json.dumps(given, default=str)))
-        self.imported_bytes: int = 0
-
-    def _begin(self, order: dict[str, Any]) -> None:
-        os.write(self._orders, json.dumps(order).encode() + b"\n")
-
-    def _answer(self) -> dict[str, Any]:
-        line, until = b"", time.monotonic() + ANSWER_LIMIT_S
-        while not line.endswith(b"\n"):
-            ready, _, _ = select.select([self._answers], [], [], 1)
-            part = os.read(self._answers, 4096) if ready else b""
-            line += part
-            if (ready and not part) or self.process.poll() is not None or time.monotonic() > until:
-                raise ValueError(self._last_words())
-        return json.loads(line)
-
-    def _last_words(self) -> str:
-        self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return lines[-1][:300] if lines else "it gave no answer"
-
-    def opened(self) -> None:
-        answer = self._answer()
-        if "missing" in answer:
-            raise NotInstalledError(answer["missing"])
-        self.imported_bytes = answer["imported"]
-
-    def ask(self, **order: object) -> dict[str, Any]:
-        self._begin(order)
-        return self._answer()
-
-    def stop(self) -> None:
-        """End the process, and what it started: they are a session of their own."""
-        os.close(self._orders)
-        os.close(self._answers)
-        try:
-            self.process.wait(0.5)
-        except subprocess.TimeoutExpired:
-            pass
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.process.wait()
-        self._errors.close()
-
-
 class Record:
     """What is found of one peer in one work."""
 
@@ -133,7 +61,7 @@ class Record:
 
     def check(self, contest: Contest, task: Task) -> None:
         """Let it make its files, and compare what it reads."""
-        process = Contestant(contest, self.peer, task)
+        process = Contestant(self.peer, task, modules=contest.modules, drive=contest.drive)
         try:
             process.opened()
             with tempfile.TemporaryDirectory() as folder:
@@ -146,7 +74,7 @@ class Record:
     def start(self, contest: Contest, task: Task, starts: int) -> None:
         """Time the first batch of several processes; the last one stays."""
         for number in range(starts):
-            self.process = Contestant(contest, self.peer, task)
+            self.process = Contestant(self.peer, task, modules=contest.modules, drive=contest.drive)
             self.process.opened()
             self.first_s.append(self.process.ask(first=True)["now"] - self.process.begun)
             if number < starts - 1:
@@ -204,6 +132,8 @@ def contested(contest: Contest, task: Task, *, rounds: int, starts: int, only: S
                 record.failed = f"not installed: {error}"
             except (ValueError, OSError) as error:
                 record.failed = f"failed: {error}"
+        if not alive or not alive[0].peer.name.startswith("arraystore"):
+            raise SystemExit(f"{task.work}: arraystore did not run, so that there is nothing to compare with")
         for number in range(1, rounds + 1):
             # Each round begins with another one, so that none always follows the same.
             for record in alive[number % len(alive) :] + alive[: number % len(alive)]:
@@ -214,7 +144,9 @@ def contested(contest: Contest, task: Task, *, rounds: int, starts: int, only: S
         for record in records:
             if record.process:
                 record.process.stop()
-    absent = [Result(task.work, each.name, each.settings, state="not installed") for each in wanted if not installed(each)]
+    absent = [
+        Result(task.work, each.name, each.settings, state="not installed") for each in wanted if not installed(each)
+    ]
     base = np.array(alive[0].speeds)
     return [result_of(task.work, record, base) for record in records] + absent
 
@@ -242,8 +174,14 @@ def result_of(work: str, record: Record, base: np.ndarray) -> Result:
 def versions(modules: Sequence[str]) -> dict[str, str]:
     """Versions of the packages that installed modules come from."""
     packages = importlib.metadata.packages_distributions()
-    names = {name for module in modules for name in packages.get(module.partition(".")[0], [])[:1]}
-    return {name: importlib.metadata.version(name) for name in sorted(names, key=str.lower)}
+    found = set()
+    for module in modules:
+        # Several packages may share a name, such as `nvidia`; the one that is meant has the rest of it in its own.
+        parts = module.split(".")
+        top, last = parts[0], parts[-1]
+        given = packages.get(top, [])
+        found |= set(sorted(given, key=lambda name: (name != top, last not in name))[:1])
+    return {name: importlib.metadata.version(name) for name in sorted(found, key=str.lower)}
 
 
 def make_parser(description: str | None, *, rounds: int) -> argparse.ArgumentParser:

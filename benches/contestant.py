@@ -1,27 +1,32 @@
-"""The process of one peer: opens it, and does what the contest asks for, one line of JSON at a time.
-
-    python contestant.py DESCRIPTOR_IN DESCRIPTOR_OUT
+"""The process of one peer, from both sides: what asks it for turns, and what it does, one line of JSON at a time.
 
 The first line says which peer and what task. Descriptors of its own, since a library may print.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
+import select
+import signal
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peers import NotInstalledError, Task, peers_of
+from peers import NotInstalledError, Peer, Task, peers_of
 from processes import memory_bytes
 
 Batch = tuple[np.ndarray, "np.ndarray | None"]
 CHECKED_ROWS = 64
+ANSWER_LIMIT_S = 600.0
 
 
 class RandomRows:
@@ -79,6 +84,68 @@ class Epochs:
         if self.task.is_float:
             colour = 255 * (colour * self.task.std + self.task.mean)
         np.savez(path, seen=np.array(seen, np.int64), shape=shape, dtype=dtype, colour=colour, count=sum(counts))
+
+
+class Contestant:
+    """The process of one peer. The start is that of the interpreter, imports included."""
+
+    def __init__(self, peer: Peer, task: Task, *, modules: Sequence[str], drive: str) -> None:
+        self.name = peer.name
+        orders, self._orders = os.pipe()
+        self._answers, answers = os.pipe()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by stop()
+        self.begun = time.perf_counter()
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, str(orders), str(answers)],
+            pass_fds=(orders, answers),
+            stdout=self._errors,
+            stderr=self._errors,
+            start_new_session=True,
+        )
+        os.close(orders)
+        os.close(answers)
+        given = {"name": peer.name, "modules": modules, "drive": drive, "task": asdict(task)}
+        self._begin(json.loads(json.dumps(given, default=str)))
+        self.imported_bytes: int = 0
+
+    def _begin(self, order: dict[str, Any]) -> None:
+        os.write(self._orders, json.dumps(order).encode() + b"\n")
+
+    def _answer(self) -> dict[str, Any]:
+        line, until = b"", time.monotonic() + ANSWER_LIMIT_S
+        while not line.endswith(b"\n"):
+            ready, _, _ = select.select([self._answers], [], [], 1)
+            part = os.read(self._answers, 4096) if ready else b""
+            line += part
+            if (ready and not part) or self.process.poll() is not None or time.monotonic() > until:
+                raise ValueError(self._last_words())
+        return json.loads(line)
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return lines[-1][:300] if lines else "it gave no answer"
+
+    def opened(self) -> None:
+        answer = self._answer()
+        if "missing" in answer:
+            raise NotInstalledError(answer["missing"])
+        self.imported_bytes = answer["imported"]
+
+    def ask(self, **order: object) -> dict[str, Any]:
+        self._begin(order)
+        return self._answer()
+
+    def stop(self) -> None:
+        """End the process, and what it started: they are a session of their own."""
+        os.close(self._orders)
+        os.close(self._answers)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(0.5)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self._errors.close()
 
 
 DRIVES = {"rows": RandomRows, "epochs": Epochs}

@@ -61,7 +61,6 @@ def _table_of(results: list[Result], work: str, unit: str) -> str:
         if each.median is None:
             lines.append(f"| {name} | {each.state.partition(':')[0]} | | | | | | |")
             continue
-        assert each.ratio and each.slowest is not None and each.fastest is not None
         compared = "" if number == 0 else f"{1 / each.ratio:.2f} x"
         lines.append(
             f"| {name} | {each.median:,.0f} | {each.slowest:,.0f} to {each.fastest:,.0f} | {compared} "

@@ -114,7 +114,7 @@ def _zarr_slices(task: Task):
     return lambda rows: [data[start[row] : stop[row]] for row in rows.tolist()]
 
 
-@peer(WORK, name="tensorstore", needs=["tensorstore"], settings="the same store; all reads of a batch asked for at once")
+@peer(WORK, name="tensorstore", needs=["tensorstore"], settings="the same store; all of a batch asked for at once")
 def tensorstore_slices(task: Task):
     import tensorstore
 
@@ -140,7 +140,10 @@ def lmdb_reader(task: Task):
 
     def write(path: Path) -> None:
         nbytes = (task.folder / "pack.bin").stat().st_size
-        with lmdb.open(str(path), map_size=4 * nbytes + (1 << 26)) as environment, environment.begin(write=True) as into:
+        with (
+            lmdb.open(str(path), map_size=4 * nbytes + (1 << 26)) as environment,
+            environment.begin(write=True) as into,
+        ):
             for row, item in enumerate(task.items):
                 into.put(row.to_bytes(8, "big"), item)
 

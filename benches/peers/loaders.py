@@ -55,9 +55,7 @@ def arraystore_crops(task: Task):
         nonlocal out
         for rows in shuffled(task, number):
             into = None if out is None else out[: len(rows)]
-            found = store.crops(
-                rows, task.size, flip=0.5, epoch=number, out=into, threads=task.threads, **form(task)
-            )
+            found = store.crops(rows, task.size, flip=0.5, epoch=number, out=into, threads=task.threads, **form(task))
             out = found if out is None else out
             yield found, rows
 
