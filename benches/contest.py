@@ -249,9 +249,8 @@ def run(contest: Contest, options: argparse.Namespace, make: Callable[[Path], in
     with tempfile.TemporaryDirectory() as temporary:
         folder = (options.folder or Path(temporary)).absolute()
         count = make(folder)
-        nbytes = (folder / "pack.bin").stat().st_size / count
         print(
-            f"{count:,} {contest.unit} of {nbytes:,.0f} bytes, Python {platform.python_version()}, "
+            f"{count:,} {contest.unit}, Python {platform.python_version()}, "
             f"{len(os.sched_getaffinity(0))} cores, {options.rounds} rounds, {options.starts} starts\n"
         )
         results = []
