@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
-from peers import Peer, Task
+from peers import Peer, Task, peers_of
 
 import arraystore
 from arraystore.testing import make_bioscan5m
+
+# Modules of the peers that give pixels.
+PIXELS = ("decode", "crops")
 
 
 def make_corpus(folder: Path, source: str | None, images: int) -> int:
@@ -53,19 +55,14 @@ def check_bytes(peer: Peer, task: Task, path: Path) -> str:
 
 def check_pixels(peer: Peer, task: Task, path: Path) -> str:
     """Compare the pixels of the first images with those of Pillow."""
+    pillow = next(each for each in peers_of(task.work, PIXELS) if each.name == "Pillow").open(task)
     most = 0
     with np.load(path) as found:
         for row, name in enumerate(found.files):
-            expected = reference(task, row)
+            (expected,) = pillow(np.array([row]))
             if found[name].shape != expected.shape:
                 raise ValueError(f"{peer.name} reads shape {found[name].shape} of row {row}, not {expected.shape}")
             most = max(most, int(np.abs(found[name].astype(int) - expected).max()))
     if most > peer.tolerance:
         raise ValueError(f"{peer.name} differs by {most} of 255, allowed are {peer.tolerance}")
     return "equal" if most == 0 else f"within {most} of 255"
-
-
-def reference(task: Task, row: int) -> np.ndarray:
-    from PIL import Image
-
-    return np.asarray(Image.open(io.BytesIO(task.items[row])).convert("RGB"))
