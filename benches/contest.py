@@ -199,8 +199,9 @@ def make_parser(description: str | None, *, rounds: int) -> argparse.ArgumentPar
 def finish(contest: Contest, results: list[Result], options: argparse.Namespace) -> int:
     """Print the table, write the files, and return the exit code."""
     print(table(results, unit=contest.unit))
-    needs = [module for work in contest.works for each in peers_of(work, contest.modules) for module in each.needs]
-    found = versions(needs)
+    ran = {(each.work, each.contender) for each in results if each.median is not None}
+    peers = [(work, each) for work in contest.works for each in peers_of(work, contest.modules)]
+    found = versions([module for work, each in peers if (work, each.name) in ran for module in each.needs])
     print("\n" + ", ".join(f"{name} {version}" for name, version in found.items()))
     if options.json:
         write_json(results, options.json, versions=found, unit=contest.unit)

@@ -1,4 +1,4 @@
-"""The figures of `arraystore bench`: each way to read a store, and what bounds the loop of a training."""
+"""The figures of `arraystore bench`: each way to read a store, and what bounds a loop."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Figures:
     lines : tuple of (str, int, float, Measured)
         Work, threads, bytes of an item, and speed.
     headroom : Headroom
-        Of the loop that trains.
+        Of the loop over random crops or arrays.
     """
 
     store: str
@@ -193,8 +193,10 @@ def _headroom(path: str, loop: Reading, rows: Rows, threads: int, seconds: float
 def _speed(
     reading: Reading, store: arraystore.Store, rows: Rows, threads: int, seconds: float, *, once: bool = False
 ) -> Measured:
+    read_all = reading.begin(store, rows, threads)
+
     def work() -> int:
-        reading.read(store, rows, threads)
+        read_all()
         return len(rows)
 
     return measure(work, seconds=seconds, once=once)

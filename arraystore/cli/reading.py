@@ -16,7 +16,8 @@ from arraystore.errors import InvalidRequestError
 __all__ = ["Reading", "Rows", "readings", "sample"]
 
 Rows: TypeAlias = npt.NDArray[np.int64]
-Read: TypeAlias = Callable[[arraystore.Store, Rows, int], Any]
+Round: TypeAlias = Callable[[], None]
+Begin: TypeAlias = Callable[[arraystore.Store, Rows, int], Round]
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Reading:
     ----------
     name : str
         For the table.
-    read : callable
-        Reads the records of some rows of a store, in batches, with so many threads.
+    begin : callable
+        For a store, rows and threads, makes what reads all of them in batches, again and again into the same memory.
     read_nbytes, written_nbytes : float
         Bytes of a record in the store and in a batch, on average.
     is_threaded : bool
@@ -36,7 +37,7 @@ class Reading:
     """
 
     name: str
-    read: Read
+    begin: Begin
     read_nbytes: float
     written_nbytes: float
     is_threaded: bool = True
@@ -71,7 +72,7 @@ def sample(store: arraystore.Store, count: int) -> Rows:
 
 
 def readings(store: arraystore.Store, rows: Rows, *, batch_size: int, size: int) -> list[Reading]:
-    """List the ways to read a store; the last one is that of a training.
+    """List the ways to read a store; the last one is what the head-room is measured of.
 
     Parameters
     ----------
@@ -98,61 +99,78 @@ def _holds_arrays(store: arraystore.Store) -> bool:
 
 
 def _of_images(store: arraystore.Store, rows: Rows, batch_size: int, size: int) -> list[Reading]:
-    def crops(store: arraystore.Store, batch: Rows, threads: int) -> None:
-        store.crops(batch, size, flip=0.5, threads=threads)
+    def crops(store: arraystore.Store, rows: Rows, threads: int) -> Round:
+        out = np.zeros((batch_size, size, size, 3), np.uint8)
+        return _in_batches(
+            rows, batch_size, lambda some: store.crops(some, size, flip=0.5, out=out[: len(some)], threads=threads)
+        )
 
-    def loader(store: arraystore.Store, rows: Rows, threads: int) -> None:
-        _exhaust(store.select(rows).loader(batch_size, crop="random_resized", size=size, flip=0.5, threads=threads))
+    def loader(store: arraystore.Store, rows: Rows, threads: int) -> Round:
+        return _epochs(
+            store.select(rows).loader(batch_size, crop="random_resized", size=size, flip=0.5, threads=threads)
+        )
 
     jpeg = store.info()["nbytes"]["image"] / len(store)
     pixels = float(3 * store.sizes(rows).prod(axis=1).mean())
     crop = 3 * size * size
-    in_batches = _in_batches(batch_size)
     return [
-        Reading("original bytes", in_batches(lambda store, batch, _: store.jpeg(batch)), jpeg, jpeg, is_threaded=False),
         Reading(
-            "whole images", in_batches(lambda store, batch, threads: store.read(batch, threads=threads)), jpeg, pixels
+            "original bytes",
+            lambda store, rows, _: _in_batches(rows, batch_size, store.jpeg),
+            jpeg,
+            jpeg,
+            is_threaded=False,
         ),
-        Reading(f"random crops, {size}x{size}", in_batches(crops), jpeg, crop),
+        Reading(
+            "whole images",
+            lambda store, rows, threads: _in_batches(rows, batch_size, lambda some: store.read(some, threads=threads)),
+            jpeg,
+            pixels,
+        ),
         Reading(f"loader, crops of {size}x{size}", loader, jpeg, crop),
+        Reading(f"random crops, {size}x{size}", crops, jpeg, crop),
     ]
 
 
 def _of_arrays(store: arraystore.Store, rows: Rows, batch_size: int) -> list[Reading]:
-    out = store.arrays(rows[:batch_size])
+    shapes = {name: (array.shape[1:], array.dtype) for name, array in store.arrays(rows[:1]).items()}
 
-    def arrays(*, verify: bool) -> Callable[[arraystore.Store, Rows, int], None]:
-        def read(store: arraystore.Store, batch: Rows, threads: int) -> None:
-            place = {name: array[: len(batch)] for name, array in out.items()}
-            store.arrays(batch, out=place, verify=verify, threads=threads)
+    def arrays(*, verify: bool) -> Begin:
+        def begin(store: arraystore.Store, rows: Rows, threads: int) -> Round:
+            out = {name: np.zeros((batch_size, *shape), dtype) for name, (shape, dtype) in shapes.items()}
 
-        return _in_batches(batch_size)(read)
+            def read(some: Rows) -> None:
+                place = {name: array[: len(some)] for name, array in out.items()}
+                store.arrays(some, out=place, verify=verify, threads=threads)
 
-    def loader(store: arraystore.Store, rows: Rows, threads: int) -> None:
-        _exhaust(store.select(rows).loader(batch_size, flip=0.5, threads=threads))
+            return _in_batches(rows, batch_size, read)
 
-    written = float(sum(array[0].nbytes for array in out.values()))
+        return begin
+
+    def loader(store: arraystore.Store, rows: Rows, threads: int) -> Round:
+        return _epochs(store.select(rows).loader(batch_size, flip=0.5, threads=threads))
+
+    written = float(sum(np.prod(shape) * dtype.itemsize for shape, dtype in shapes.values()))
     stored = sum(store.info()["nbytes"].values()) / len(store)
     return [
+        Reading("loader, mirrored at random", loader, stored, written),
         Reading("arrays, not compared", arrays(verify=False), stored, written),
         Reading("arrays, with checksums", arrays(verify=True), stored, written),
-        Reading("loader, mirrored at random", loader, stored, written),
     ]
 
 
-def _in_batches(batch_size: int) -> Callable[[Read], Read]:
-    """Make what reads one batch read all rows."""
+def _in_batches(rows: Rows, batch_size: int, read: Callable[[Rows], Any]) -> Round:
+    def all_batches() -> None:
+        for start in range(0, len(rows), batch_size):
+            read(rows[start : start + batch_size])
 
-    def batched(read: Read) -> Read:
-        def read_all(store: arraystore.Store, rows: Rows, threads: int) -> None:
-            for start in range(0, len(rows), batch_size):
-                read(store, rows[start : start + batch_size], threads)
-
-        return read_all
-
-    return batched
+    return all_batches
 
 
-def _exhaust(batches: Iterable[object]) -> None:
-    for _ in batches:
-        pass
+def _epochs(batches: Iterable[object]) -> Round:
+    # The same loader each time: its memory is that of the epoch before.
+    def epoch() -> None:
+        for _ in batches:
+            pass
+
+    return epoch
