@@ -67,8 +67,8 @@ class BadRecord(NamedTuple):
 class Loader:
     """Batches of a store or view for a training loop; made by `Store.loader`, which describes its options.
 
-    Each ``iter(loader)`` gives an epoch: from its beginning, or after `load_state_dict` from where that state was taken.
-    When an epoch has ended, the next one is `epoch` + 1. A new iterator ends an older one that is not at its end.
+    Each ``iter(loader)`` gives an epoch: from its beginning, or after `load_state_dict` from where that state was
+    taken. When an epoch has ended, the next one is `epoch` + 1. A new iterator ends an older one.
 
     Parameters
     ----------

@@ -57,8 +57,8 @@ class Options:
 
     def __post_init__(self) -> None:
         choice("bad", self.bad, get_args(BadMode))
-        if self.shuffle is not None and (self.shuffle is True or self.shuffle not in get_args(Shuffle)):
-            raise InvalidRequestError(f"shuffle={self.shuffle!r}: expected 'full', 'window' or None")
+        if self.shuffle is not None:
+            choice("shuffle", self.shuffle, get_args(Shuffle))
         if self.weights is not None and self.shuffle != "full":
             raise InvalidRequestError(f"shuffle={self.shuffle!r}: rows drawn by weights come in random order")
         integer("seed", self.seed, least=0, most=2**64 - 1)
@@ -71,7 +71,8 @@ class Options:
             switch(name, getattr(self, name))
         if not isinstance(self.dna, bool | Mapping):
             raise InvalidRequestError(f"dna={self.dna!r}: expected True, or the options of Store.dna as a dict")
-        if not isinstance(self.beside, Mapping) or not all(isinstance(each, Records) for each in self.beside.values()):
+        stores: object = self.beside
+        if not isinstance(stores, Mapping) or not all(isinstance(each, Records) for each in stores.values()):
             raise InvalidRequestError('beside: expected a dict of open stores, {"original": other_store}')
 
 

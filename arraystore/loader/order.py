@@ -35,7 +35,7 @@ class Order(Protocol):
 class Straight:
     """The rows as they are."""
 
-    def rows(self, positions: Rows, *, seed: int, epoch: int) -> Rows:
+    def rows(self, positions: Rows, *, seed: int, epoch: int) -> Rows:  # noqa: ARG002 (those of all orders)
         """Return the positions themselves."""
         return positions
 
@@ -120,7 +120,8 @@ class Drawn:
         units = np.asarray(_core.units(positions, seed=seed, epoch=epoch))
         drawn = np.searchsorted(self.sums, units * self.sums[-1], side="right")
         # A product that is rounded up to the whole sum would find nothing.
-        return np.minimum(drawn, np.searchsorted(self.sums, self.sums[-1])).astype(np.int64)
+        rows: Rows = np.minimum(drawn, np.searchsorted(self.sums, self.sums[-1])).astype(np.int64)
+        return rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,17 @@ from arraystore.reader.dna import DnaForm
 from arraystore.reader.indexing import Rows
 from arraystore.reader.records import Records
 
-__all__ = ["Filling", "FillingPart", "ImagePart", "Lookup", "PatchPart", "check_names", "filling_parts", "lookups", "places_of"]
+__all__ = [
+    "Filling",
+    "FillingPart",
+    "ImagePart",
+    "Lookup",
+    "PatchPart",
+    "check_names",
+    "filling_parts",
+    "lookups",
+    "places_of",
+]
 
 _IMAGE_SIZE = 224
 _FIXED_NAMES = ("row", "bad")
@@ -63,7 +73,7 @@ class ImagePart:
     """
 
     def __init__(self, name: str, table: Records, options: Options, *, twin: Records | None = None) -> None:
-        self.names = (name,)
+        self.names: tuple[str, ...] = (name,)
         self._table, self._twin, self._options = table, twin, options
         self._size = size_pair(_IMAGE_SIZE if options.size is None else options.size)
         self._form = OutputForm(self._size, options.dtype, options.layout, options.mean, options.std)
@@ -81,7 +91,7 @@ class ImagePart:
     def start(self, queue: _core.Queue, rows: Rows, keys: Rows | None, epoch: int) -> Filling:
         """Begin to cut the crops of some rows."""
         views = self._options.views
-        shape = self._form.shape(len(rows))
+        shape: tuple[int, ...] = self._form.shape(len(rows))
         if views > 1:
             shape = (views, *shape)
         array = self._memory(len(rows)).lend(shape, self._dtype)
@@ -129,7 +139,7 @@ class PatchPart:
 
     def __init__(self, table: Records, options: Options) -> None:
         self._table, self._options = table, options
-        self.names = tuple(table._array_names())
+        self.names: tuple[str, ...] = tuple(table._array_names())
         _only_for_images(options)
         number("flip", options.flip, expected="a probability from 0 to 1")
         if not 0.0 <= options.flip <= 1.0:
@@ -299,9 +309,7 @@ def _dna(table: Records, given: Mapping[str, Any]) -> Lookup:
         raise InvalidRequestError(f"dna: expected length, alphabet and field, found {', '.join(sorted(unknown))}")
     form = DnaForm(**{name: value for name, value in given.items() if name != "field"})
     field = table._field_name("text", given.get("field"))
-    return Lookup(
-        "dna", lambda rows: table.dna(rows, length=form.length, alphabet=form.alphabet, field=field)
-    )
+    return Lookup("dna", lambda rows: table.dna(rows, length=form.length, alphabet=form.alphabet, field=field))
 
 
 def _only_for_images(options: Options) -> None:

@@ -49,7 +49,7 @@ class Ring:
         wanted = np.dtype(dtype)
         nbytes = wanted.itemsize * math.prod(shape)
         # Over a memoryview, NumPy cannot take the block itself for the base of arrays: all of them keep this one alive.
-        lent = np.frombuffer(memoryview(block), np.uint8, nbytes)
+        lent = np.frombuffer(block.data, np.uint8, nbytes)
         weakref.finalize(lent, _take_back, self._free, block, self.most).atexit = False
         return lent.view(wanted).reshape(shape)
 

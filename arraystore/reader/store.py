@@ -11,15 +11,15 @@ from typing import TypeAlias
 from arraystore.errors import InvalidRequestError
 from arraystore.format.containers import is_store
 from arraystore.reader.arguments import switch
+from arraystore.reader.facade import Facade
 from arraystore.reader.handle import Handle, open_store
-from arraystore.reader.records import Records
 
 __all__ = ["Store", "open"]
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
 
-class Store(Records):
+class Store(Facade):
     """All records of a store, made by `arraystore.open`.
 
     It can be used from several threads at a time, after a fork, and in a spawned process, to which it is pickled as its

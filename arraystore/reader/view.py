@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from arraystore.reader.facade import Facade
 from arraystore.reader.indexing import Rows
-from arraystore.reader.records import Records
 
 __all__ = ["View"]
 
 
-class View(Records):
+class View(Facade):
     """Some records of a store in some order, made by `Store.select`; it has the methods of a `Store`.
 
     Its rows count from 0. Random crops depend on the rows of the store, so a record has the same crop in any view.
