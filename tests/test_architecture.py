@@ -26,7 +26,7 @@ ALLOWED = {
     "reader": BELOW_EVERYTHING | {"sources", "format", "virtual"},
     "loader": BELOW_EVERYTHING | {"reader", "format"},
     # A codec is given bytes of no store, for which the public API has no name: the core decodes them.
-    "integrations": PUBLIC | {"reader", "loader", "threads", "_core"},
+    "integrations": PUBLIC | BELOW_EVERYTHING | {"format", "reader", "loader"},
     "cli": PUBLIC | {"threads"},
     "__main__": PUBLIC | {"cli"},
     "testing": PUBLIC | BELOW_EVERYTHING | {"format"},

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy.typing as npt
 
 from arraystore.reader.crops import CropMode, Layout, Size
+from arraystore.reader.indexing import Index
 from arraystore.reader.records import Records
 
 if TYPE_CHECKING:
+    from arraystore.integrations.notebook import Grid, Record
+    from arraystore.integrations.plot import Plot
     from arraystore.loader import Loader
 
 __all__ = ["Facade"]
@@ -169,3 +172,73 @@ class Facade(Records):
             prefetch=prefetch,
         )
         return Loader(self, batch_size, options)
+
+    def show(self, rows: Index | None = None, *, columns: str | Sequence[str] | None = None, size: int = 128) -> Grid:
+        """Show records in a notebook: a grid of their pictures, each with its key and label.
+
+        Parameters
+        ----------
+        rows : int or str; slice, list, array or mask, optional
+            Rows or keys, at most 500; some drawn at random if not given, always the same.
+        columns : str or sequence of str, optional
+            What is written below each; the most exact label if not given.
+        size : int, default 128
+            Longest side of a picture in pixels of the screen.
+
+        Returns
+        -------
+        Grid
+            The last value of a cell shows itself. Patches are gray, from the 0.5th to the 99.8th percentile of each.
+
+        Raises
+        ------
+        InvalidRequestError
+            If there are more than 500.
+        UnknownKeyError, IndexError, UnknownColumnError
+            If there is no such record or column.
+        """
+        from arraystore.integrations.notebook import Grid
+
+        return Grid.of(self, rows, columns=columns, size=size)
+
+    def record(self, index: int | str) -> Record:
+        """Return what is known of one record, by the names of the columns; a notebook shows its picture beside it.
+
+        Parameters
+        ----------
+        index : int or str
+            A row (negative from the end) or a key.
+
+        Returns
+        -------
+        Record
+            A mapping, with `key`, `row`, `texts` and `image`.
+
+        Raises
+        ------
+        UnknownKeyError, IndexError
+            If there is no such record.
+
+        Examples
+        --------
+        >>> import arraystore
+        >>> store = arraystore.open("cropped_256.zarr")
+        >>> record = store.record(5)
+        >>> record.key == store.keys[5], record["order"] == store.columns["order"][5]
+        (True, True)
+        """
+        from arraystore.integrations.notebook import Record
+
+        return Record(self, index)
+
+    @property
+    def plot(self) -> Plot:
+        """Plots by matplotlib: ``store.plot.sizes()``, ``store.plot.classes("order")``."""
+        from arraystore.integrations.plot import Plot
+
+        return Plot(self)
+
+    def _repr_html_(self) -> str:
+        from arraystore.integrations.notebook import summary_html
+
+        return summary_html(self)

@@ -1,0 +1,291 @@
+"""How stores show themselves in a notebook: counts, thumbnails, single records, as strings of plain HTML."""
+
+from __future__ import annotations
+
+import base64
+import html
+import struct
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from arraystore.errors import ArrayStoreError, InvalidRequestError
+from arraystore.format.spec import Status
+from arraystore.reader.arguments import integer
+from arraystore.reader.indexing import is_single, single_row
+from arraystore.reader.records import Records
+from arraystore.reader.sampling import sample_rows
+
+__all__ = ["Grid", "Record", "png", "summary_html"]
+
+# Records that a summary has pictures of (patches do not become much smaller), and those that a grid shows at most.
+_SUMMARY_PICTURES = 8
+_SUMMARY_PATCHES = 2
+_MOST_PICTURES = 500
+_SIDE = 128
+
+# A JPEG up to this size is shown as it is; a larger one is decoded and made small.
+_MOST_JPEG_NBYTES = 1 << 16
+
+# The most exact of the ranks that a record has is its label.
+_RANKS = ("order", "family", "subfamily", "genus", "species")
+
+# Patches are shown from this to that percentile of their own values, as gray.
+_PERCENTILES = (0.5, 99.8)
+
+_CELL = "display:inline-block;margin:4px;vertical-align:top;text-align:center;font-size:11px"
+
+
+class Grid:
+    """Some records as a grid of pictures, each with its key and some columns; made by ``store.show``.
+
+    Parameters
+    ----------
+    table : Store or View
+        Where they are.
+    rows : ndarray of int64
+        Which.
+    columns : sequence of str, optional
+        What is written below each picture; the most exact label if not given.
+    size : int
+        Longest side of a picture in pixels of the screen.
+    """
+
+    def __init__(
+        self, table: Records, rows: npt.NDArray[np.int64], *, columns: Sequence[str] | None, size: int
+    ) -> None:
+        self.table, self.rows = table, rows
+        self._size = integer("size", size, least=8, most=4096)
+        for name in columns or ():
+            # Says which columns there are.
+            table.columns[name]
+        self._columns = columns
+
+    @classmethod
+    def of(
+        cls, table: Records, index: Any = None, *, columns: str | Sequence[str] | None = None, size: int = _SIDE
+    ) -> Grid:
+        """Make a grid of what an index stands for: a row, a key or many of them; or of a few drawn at random.
+
+        Raises
+        ------
+        InvalidRequestError
+            If there are more than 500.
+        UnknownKeyError, IndexError, UnknownColumnError
+            If there is no such record or column.
+        """
+        named = [columns] if isinstance(columns, str) else columns
+        if index is None:
+            drawn = sample_rows(min(2 * _SUMMARY_PICTURES, len(table)), len(table), seed=0)
+            return cls(table, np.sort(drawn), columns=named, size=size)
+        if is_single(index):
+            index = [single_row(index, len(table), table.find)]
+        rows = table.rows(index)
+        if len(rows) > _MOST_PICTURES:
+            raise InvalidRequestError(
+                f"rows: expected at most {_MOST_PICTURES} to show, found {len(rows):,}: take some, store.sample(50)"
+            )
+        return cls(table, rows, columns=named, size=size)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"Grid({len(self):,} of {len(self.table):,} records: {', '.join(self.table.keys[self.rows[:3]])}...)"
+
+    def _repr_html_(self) -> str:
+        keys = self.table.keys[self.rows]
+        cells = [self._cell(int(row), key) for row, key in zip(self.rows, keys, strict=True)]
+        return f"<div>{''.join(cells)}</div>"
+
+    def _cell(self, row: int, key: str) -> str:
+        lines = [f"<b>{html.escape(key)}</b>", *map(html.escape, self._words(row))]
+        width = f"max-width:{max(self._size, 96)}px;overflow-wrap:anywhere"
+        return f'<div style="{_CELL}">{_pictures(self.table, row, self._size)}<div style="{width}">' + (
+            "<br>".join(lines) + "</div></div>"
+        )
+
+    def _words(self, row: int) -> list[str]:
+        if self._columns is None:
+            label = _label(self.table, row)
+            return [] if label is None else [label]
+        return [f"{name}: {self.table.columns[name][row]}" for name in self._columns]
+
+
+class Record(Mapping[str, Any]):
+    """One record: its columns by name, and beside them in a notebook its picture; made by ``store.record``.
+
+    Attributes
+    ----------
+    key : str
+        Its key.
+    row : int
+        Its row in the store or view.
+
+    Parameters
+    ----------
+    table : Store or View
+        Where it is.
+    index : int or str
+        Its row or key.
+
+    Raises
+    ------
+    UnknownKeyError, IndexError
+        If there is no such record.
+    """
+
+    def __init__(self, table: Records, index: Any) -> None:
+        self._table = table
+        self.row = single_row(index, len(table), table.find)
+        self.key = table.keys[self.row]
+        self._names = table.columns.names
+
+    def __getitem__(self, name: str) -> Any:
+        value = self._table.columns[name][self.row]
+        return value.item() if isinstance(value, np.generic) else value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @property
+    def texts(self) -> dict[str, str | None]:
+        """Its texts, such as the barcode, by the names of their fields."""
+        fields = [field.name for field in self._table.handle.spec.fields if field.kind == "text"]
+        return {name: self._table.text(self.row, field=name) for name in fields}
+
+    @property
+    def image(self) -> Any:
+        """What ``store[row]`` gives: its image, or its arrays by field."""
+        return self._table[self.row]
+
+    def __repr__(self) -> str:
+        lines = [f"Record {self.row:,} ({self.key})", *(f"  {name}: {value}" for name, value in self.items())]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        entries = {self._table.handle.spec.key: self.key, "row": f"{self.row:,}", **self, **self.texts}
+        rows = "".join(_entry(name, value) for name, value in entries.items())
+        picture = _pictures(self._table, self.row, 2 * _SIDE)
+        return (
+            f'<div style="display:flex;gap:16px;align-items:flex-start"><div>{picture}</div>'
+            f'<table style="font-size:12px">{rows}</table></div>'
+        )
+
+
+def summary_html(table: Records) -> str:
+    """Return what a store or view shows of itself: what it holds, and a few of its records drawn at random.
+
+    Nothing that is wrong with a record or a file stops it: what cannot be shown says why.
+    """
+    lines = f'<pre style="font-size:12px">{html.escape(_described(table))}</pre>'
+    try:
+        few = _SUMMARY_PATCHES if table._holds_arrays() else _SUMMARY_PICTURES
+        drawn = sample_rows(min(few, len(table)), len(table), seed=0)
+        pictures = Grid(table, np.sort(drawn), columns=None, size=_SIDE)._repr_html_()
+    except (ArrayStoreError, OSError) as error:
+        pictures = f"<p>{html.escape(str(error))}</p>"
+    return f"<div>{lines}{pictures}</div>"
+
+
+def png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """Return a PNG of gray or RGB pixels.
+
+    The format is a header and deflated rows: not worth a library that most users of a notebook may not have.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (height, width) or (height, width, 3)
+
+    Returns
+    -------
+    bytes
+    """
+    height, width = pixels.shape[:2]
+    rows = np.zeros((height, 1 + pixels[0].size), np.uint8)
+    # Each row begins with the number of its filter: none.
+    rows[:, 1:] = pixels.reshape(height, -1)
+    colour = 2 if pixels.ndim == 3 else 0
+    header = struct.pack(">2I5B", width, height, 8, colour, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b""))
+    parts = [
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def _described(table: Records) -> str:
+    try:
+        return f"{table!r}\n\n{table.info()!r}"
+    except (ArrayStoreError, OSError) as error:
+        return f"{table!r}\n\n{error}"
+
+
+def _entry(name: str, value: object) -> str:
+    missing = value is None or (isinstance(value, float) and np.isnan(value))
+    text = '<span style="opacity:0.5">missing</span>' if missing else html.escape(str(value))
+    left = "text-align:left;overflow-wrap:anywhere"
+    return f'<tr><th style="{left}">{html.escape(name)}</th><td style="{left}">{text}</td></tr>'
+
+
+def _label(table: Records, row: int) -> str | None:
+    columns = table.columns
+    for name in reversed(_RANKS):
+        if name in columns and columns[name][row] is not None:
+            return str(columns[name][row])
+    return None
+
+
+def _pictures(table: Records, row: int, side: int) -> str:
+    """Return the pictures of a record, or why there are none."""
+    try:
+        if table._holds_arrays():
+            arrays = table.arrays([row])
+            found = arrays if isinstance(arrays, dict) else {table._array_names()[0]: arrays}
+            return "".join(_image(png(_gray(array[0])), "png", side, name) for name, array in found.items())
+        jpeg = table.jpeg(row)
+        # An image that no decoder takes must not be left to the browser.
+        if len(jpeg) <= _MOST_JPEG_NBYTES and jpeg.startswith(b"\xff\xd8") and _is_sound(table, row):
+            return _image(jpeg, "jpeg", side, table.keys[row])
+        return _image(png(_thumbnail(table, row, side)), "png", side, table.keys[row])
+    except (ArrayStoreError, OSError) as error:
+        why = html.escape(str(error), quote=True)
+        box = f"width:{side}px;height:{side // 2}px;border:1px dashed;opacity:0.6"
+        return f'<div style="{box}" title="{why}">no image</div>'
+
+
+def _is_sound(table: Records, row: int) -> bool:
+    return int(table.status[row]) in (Status.SOUND, Status.SOURCE_CORRUPT)
+
+
+def _image(data: bytes, kind: str, side: int, title: str) -> str:
+    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    limits = f"max-width:{side}px;max-height:{side}px"
+    return f'<img src="{source}" title="{html.escape(title, quote=True)}" style="{limits}">'
+
+
+def _thumbnail(table: Records, row: int, side: int) -> npt.NDArray[np.uint8]:
+    height, width = (int(length) for length in table.sizes([row])[0])
+    if not height:
+        # Raises what is wrong with it.
+        height, width = table[row].shape[:2]
+    shrink = max(height, width, side) / side
+    size = (max(round(height / shrink), 1), max(round(width / shrink), 1))
+    pixels: npt.NDArray[np.uint8] = table.read_boxes([row], [(0, 0, height, width)], size=size)[0]
+    return pixels
+
+
+def _gray(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Return an array as gray values, between two percentiles of its own."""
+    values = np.nan_to_num(np.asarray(array, np.float64))
+    flat = values.reshape(values.shape[0], -1) if values.ndim != 2 else values
+    low, high = np.percentile(flat, _PERCENTILES)
+    scaled = (flat - low) / max(high - low, np.finfo(np.float64).tiny)
+    gray: npt.NDArray[np.uint8] = (np.clip(scaled, 0, 1) * 255).round().astype(np.uint8)
+    return gray
