@@ -29,12 +29,26 @@ def form(task: Task) -> dict[str, Any]:
 
 @peer(*WORKS, name="arraystore, store.loader", needs=["arraystore"], settings="shuffle=full")
 def arraystore_loader(task: Task):
-    arraystore = importlib.import_module("arraystore")
-    store = arraystore.open(task.store)
-    if not hasattr(store, "loader"):
-        raise NotInstalledError("this version has no store.loader")
+    return epochs_of(task)
+
+
+@peer(
+    *WORKS,
+    name="arraystore, with all else",
+    needs=["arraystore"],
+    settings="labels, barcodes, their codes and keys too",
+)
+def arraystore_loader_of_all(task: Task):
+    columns = importlib.import_module("arraystore").open(task.store).columns
+    if "species" not in columns:
+        raise NotInstalledError("these images have no metadata of BIOSCAN-5M")
+    return epochs_of(task, labels=("order", "species"), text=("dna_barcode", "processid"), dna=True)
+
+
+def epochs_of(task: Task, **more: object):
+    store = importlib.import_module("arraystore").open(task.store)
     loader = store.loader(
-        task.batch_rows, crop="random_resized", size=task.size, flip=0.5, threads=task.threads, **form(task)
+        task.batch_rows, crop="random_resized", size=task.size, flip=0.5, threads=task.threads, **form(task), **more
     )
 
     def epoch(number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
