@@ -311,7 +311,8 @@ def _is_sound(table: Records, row: int) -> bool:
 
 def _image(data: bytes, kind: str, side: int, title: str) -> str:
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    limits = f"max-width:{side}px;max-height:{side}px"
+    # As it is decoded here: a browser would turn a JPEG as its EXIF says.
+    limits = f"max-width:{side}px;max-height:{side}px;image-orientation:none"
     return f'<img src="{source}" title="{html.escape(title, quote=True)}" style="{limits}">'
 
 

@@ -115,6 +115,13 @@ def test_what_cannot_be_shown_says_why(store, tmp_path, store_path):
     assert_sound_html(store.select([]).show())
 
 
+def test_a_store_shows_that_it_was_closed(store_path):
+    opened = arraystore.open(store_path)
+    opened.close()
+    assert_sound_html(opened)
+    assert "the store was closed" in opened._repr_html_()
+
+
 def test_text_is_no_markup(tmp_path):
     evil = '<script>alert("x")</script>'
     folder = tmp_path / "photos"
