@@ -8,11 +8,11 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 "${PYTHON:-python3.11}" -m venv "$scratch/venv"
 python=$scratch/venv/bin/python
-"$python" scripts/requirements.py build demo pandas arrow bench test >"$scratch/wanted.txt"
+"$python" scripts/requirements.py build demo pandas arrow plot test >"$scratch/wanted.txt"
 "$python" -m pip install --quiet --upgrade pip
 "$python" -m pip install --quiet --requirement "$scratch/wanted.txt"
 {
-    echo "# Exact versions of what \`make test\` and \`make bench\` use. Written by \`make lock\`: do not edit."
+    echo "# Exact versions of what \`make test\` uses. Written by \`make lock\`: do not edit."
     "$python" -m pip freeze --exclude pip --exclude setuptools
 } >"$scratch/lock.txt"
 if grep -nE '://| @ |^-' "$scratch/lock.txt"; then

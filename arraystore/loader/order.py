@@ -18,9 +18,9 @@ from arraystore.reader.indexing import Rows
 
 __all__ = ["Drawn", "Order", "Share", "Shuffled", "Straight", "Windowed"]
 
-# Rows of neighbours that stay together, and how many such blocks are mixed.
-WINDOW_BLOCK = 256
-WINDOW_BLOCKS = 64
+# Rows of neighbours that stay together, half a megabyte of small images, and how many such blocks are mixed.
+WINDOW_BLOCK = 64
+WINDOW_BLOCKS = 256
 
 
 class Order(Protocol):

@@ -88,7 +88,7 @@ class Facade(Records):
             Other stores of images: the image of the same key with the same random numbers, under this name.
         shuffle : {"full", "window"} or None
             - ``"full"``: any order; it costs no memory.
-            - ``"window"``: blocks of 256 neighbours on disk in random order, 64 of them mixed at a time: for disks and
+            - ``"window"``: blocks of 64 neighbours on disk in random order, 256 of them mixed at a time: for disks and
               networks that are slow at random places. `docs/design/0005-loader.md` has what it does to the order.
             - None: the order of the records.
         weights : array_like of float, shape (n,), or str, optional
