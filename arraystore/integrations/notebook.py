@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import struct
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -15,14 +12,14 @@ import numpy.typing as npt
 
 from arraystore.errors import ArrayStoreError, InvalidRequestError
 from arraystore.format.columns import CategoricalColumn
-from arraystore.format.spec import Status
+from arraystore.integrations.pictures import picture_html
 from arraystore.reader.arguments import integer
 from arraystore.reader.columns import unknown_column
 from arraystore.reader.indexing import is_single, single_row
 from arraystore.reader.records import Records
 from arraystore.reader.sampling import sample_rows
 
-__all__ = ["Grid", "Record", "gray", "png", "summary_html"]
+__all__ = ["Grid", "Record", "summary_html"]
 
 # Records that a summary has pictures of (patches do not become much smaller), and those that a grid shows at most.
 _SUMMARY_PICTURES = 8
@@ -31,14 +28,8 @@ _MOST_PICTURES = 500
 _MOST_LINES = 10
 _SIDE = 128
 
-# A JPEG up to this size is shown as it is; a larger one is decoded and made small.
-_MOST_JPEG_NBYTES = 1 << 16
-
 # The most exact of the ranks that a record has is its label.
 _RANKS = ("order", "family", "subfamily", "genus", "species")
-
-# Patches are shown from this to that percentile of their own values, as gray.
-_PERCENTILES = (0.5, 99.8)
 
 _CELL = "display:inline-block;margin:4px;vertical-align:top;text-align:center;font-size:11px"
 
@@ -115,7 +106,7 @@ class Grid:
     def _cell(self, shown: Records, row: int, key: str, words: Sequence[str]) -> str:
         lines = [f"<b>{html.escape(key)}</b>", *map(html.escape, words)]
         width = f"max-width:{max(self._size, 96)}px;overflow-wrap:anywhere"
-        return f'<div style="{_CELL}">{_pictures(shown, row, self._size)}<div style="{width}">' + (
+        return f'<div style="{_CELL}">{picture_html(shown, row, self._size)}<div style="{width}">' + (
             "<br>".join(lines) + "</div></div>"
         )
 
@@ -196,7 +187,7 @@ class Record(Mapping[str, Any]):
     def _repr_html_(self) -> str:
         entries = {self._table.handle.spec.key: self.key, "row": f"{self.row:,}", **self._shown_values()}
         rows = "".join(_entry(name, value) for name, value in entries.items())
-        picture = _pictures(self._table, 0, 2 * _SIDE)
+        picture = picture_html(self._table, 0, 2 * _SIDE)
         return (
             f'<div style="display:flex;gap:16px;align-items:flex-start"><div>{picture}</div>'
             f'<table style="font-size:12px">{rows}</table></div>'
@@ -226,32 +217,6 @@ def summary_html(table: Records) -> str:
     except (ArrayStoreError, OSError) as error:
         pictures = f"<p>{html.escape(str(error))}</p>"
     return f"<div>{lines}{pictures}</div>"
-
-
-def png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """Return a PNG of gray or RGB pixels.
-
-    The format is a header and deflated rows: not worth a library that most users of a notebook may not have.
-
-    Parameters
-    ----------
-    pixels : ndarray of uint8, shape (height, width) or (height, width, 3)
-
-    Returns
-    -------
-    bytes
-    """
-    height, width = pixels.shape[:2]
-    rows = np.zeros((height, 1 + pixels[0].size), np.uint8)
-    # Each row begins with the number of its filter: none.
-    rows[:, 1:] = pixels.reshape(height, -1)
-    colour = 2 if pixels.ndim == 3 else 0
-    header = struct.pack(">2I5B", width, height, 8, colour, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b""))
-    parts = [
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
-    ]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 def _described(table: Records) -> str:
@@ -284,68 +249,3 @@ def _labels(table: Records) -> list[str | None]:
             values = table.columns[name].to_numpy()
             labels = [label if value is None else str(value) for value, label in zip(values, labels, strict=True)]
     return labels
-
-
-def _pictures(table: Records, row: int, side: int) -> str:
-    """Return the pictures of a record, or why there are none."""
-    try:
-        if table._holds_arrays():
-            arrays = table.arrays([row])
-            found = arrays if isinstance(arrays, dict) else {table._array_names()[0]: arrays}
-            return "".join(_image(png(gray(array[0])), "png", side, name) for name, array in found.items())
-        jpeg = table.jpeg(row)
-        # An image that no decoder takes must not be left to the browser.
-        if len(jpeg) <= _MOST_JPEG_NBYTES and jpeg.startswith(b"\xff\xd8") and _is_sound(table, row):
-            return _image(jpeg, "jpeg", side, table.keys[row])
-        return _image(png(_thumbnail(table, row, side)), "png", side, table.keys[row])
-    except (ArrayStoreError, OSError) as error:
-        why = html.escape(str(error), quote=True)
-        box = f"width:{side}px;height:{side // 2}px;border:1px dashed;opacity:0.6"
-        return f'<div style="{box}" title="{why}">no image</div>'
-
-
-def _is_sound(table: Records, row: int) -> bool:
-    # A source that is opened as it is calls everything sound: no image of it was ever decoded.
-    return table.handle.source is None and int(table.status[row]) in (Status.SOUND, Status.SOURCE_CORRUPT)
-
-
-def _image(data: bytes, kind: str, side: int, title: str) -> str:
-    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    # As it is decoded here: a browser would turn a JPEG as its EXIF says.
-    limits = f"max-width:{side}px;max-height:{side}px;image-orientation:none"
-    return f'<img src="{source}" title="{html.escape(title, quote=True)}" style="{limits}">'
-
-
-def _thumbnail(table: Records, row: int, side: int) -> npt.NDArray[np.uint8]:
-    height, width = (int(length) for length in table.sizes([row])[0])
-    if not height:
-        # Raises what is wrong with it.
-        height, width = table[row].shape[:2]
-    shrink = max(height, width, side) / side
-    size = (max(round(height / shrink), 1), max(round(width / shrink), 1))
-    pixels: npt.NDArray[np.uint8] = table.read_boxes([row], [(0, 0, height, width)], size=size)[0]
-    return pixels
-
-
-def gray(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Return an array as gray values, from the 0.5th to the 99.8th percentile of its finite values.
-
-    Parameters
-    ----------
-    array : ndarray of numbers, any shape
-        All axes but the first are laid side by side if there are more than two.
-
-    Returns
-    -------
-    ndarray of uint8, shape (height, width)
-    """
-    values = np.atleast_2d(np.asarray(array, np.float64))
-    flat = values.reshape(values.shape[0], -1)
-    finite = flat[np.isfinite(flat)]
-    if not finite.size:
-        return np.zeros(flat.shape, np.uint8)
-    low, high = np.percentile(finite, _PERCENTILES)
-    # Infinite values are black or white, no number is black.
-    clipped = np.clip(np.nan_to_num(flat, nan=low), low, high)
-    gray: npt.NDArray[np.uint8] = ((clipped - low) / (high - low or 1.0) * 255).round().astype(np.uint8)
-    return gray

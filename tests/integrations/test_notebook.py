@@ -14,7 +14,7 @@ from PIL import Image
 
 import arraystore
 from arraystore.errors import InvalidRequestError, UnknownColumnError, UnknownKeyError
-from arraystore.integrations.notebook import gray, png
+from arraystore.integrations.pictures import gray, png
 from arraystore.testing.biosr import make_biosr
 from arraystore.testing.large import make_large_store
 
