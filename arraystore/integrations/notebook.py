@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import struct
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from arraystore.errors import ArrayStoreError, InvalidRequestError
-from arraystore.format.spec import Status
+from arraystore.format.columns import CategoricalColumn
+from arraystore.integrations.pictures import picture_html
 from arraystore.reader.arguments import integer
+from arraystore.reader.columns import unknown_column
 from arraystore.reader.indexing import is_single, single_row
 from arraystore.reader.records import Records
 from arraystore.reader.sampling import sample_rows
 
-__all__ = ["Grid", "Record", "png", "summary_html"]
+__all__ = ["Grid", "Record", "summary_html"]
 
 # Records that a summary has pictures of (patches do not become much smaller), and those that a grid shows at most.
 _SUMMARY_PICTURES = 8
 _SUMMARY_PATCHES = 2
 _MOST_PICTURES = 500
+_MOST_LINES = 10
 _SIDE = 128
-
-# A JPEG up to this size is shown as it is; a larger one is decoded and made small.
-_MOST_JPEG_NBYTES = 1 << 16
 
 # The most exact of the ranks that a record has is its label.
 _RANKS = ("order", "family", "subfamily", "genus", "species")
-
-# Patches are shown from this to that percentile of their own values, as gray.
-_PERCENTILES = (0.5, 99.8)
 
 _CELL = "display:inline-block;margin:4px;vertical-align:top;text-align:center;font-size:11px"
 
@@ -60,8 +55,8 @@ class Grid:
         self.table, self.rows = table, rows
         self._size = integer("size", size, least=8, most=4096)
         for name in columns or ():
-            # Says which columns there are.
-            table.columns[name]
+            if name not in table.columns:
+                raise unknown_column(name, table.columns.names)
         self._columns = columns
 
     @classmethod
@@ -94,25 +89,33 @@ class Grid:
         return len(self.rows)
 
     def __repr__(self) -> str:
-        return f"Grid({len(self):,} of {len(self.table):,} records: {', '.join(self.table.keys[self.rows[:3]])}...)"
+        head = f"Grid({len(self):,} of {len(self.table):,} records)"
+        few = self.table.select(self.rows[:_MOST_LINES])
+        captions = [[key, *texts] for key, texts in zip(few.keys, self._words(few), strict=True)]
+        lines = [f"  {self.rows[i]:>9,}  {'  '.join(caption)}" for i, caption in enumerate(captions)]
+        more = [f"  and {len(self) - len(few):,} more"] if len(self) > len(few) else []
+        return "\n".join([head, *lines, *more])
 
     def _repr_html_(self) -> str:
-        keys = self.table.keys[self.rows]
-        cells = [self._cell(int(row), key) for row, key in zip(self.rows, keys, strict=True)]
+        # What is looked up for each picture is looked up in a small view: a large one would be gone through each time.
+        shown = self.table.select(self.rows)
+        words = self._words(shown)
+        cells = [self._cell(shown, row, key, words[row]) for row, key in enumerate(shown.keys)]
         return f"<div>{''.join(cells)}</div>"
 
-    def _cell(self, row: int, key: str) -> str:
-        lines = [f"<b>{html.escape(key)}</b>", *map(html.escape, self._words(row))]
+    def _cell(self, shown: Records, row: int, key: str, words: Sequence[str]) -> str:
+        lines = [f"<b>{html.escape(key)}</b>", *map(html.escape, words)]
         width = f"max-width:{max(self._size, 96)}px;overflow-wrap:anywhere"
-        return f'<div style="{_CELL}">{_pictures(self.table, row, self._size)}<div style="{width}">' + (
+        return f'<div style="{_CELL}">{picture_html(shown, row, self._size)}<div style="{width}">' + (
             "<br>".join(lines) + "</div></div>"
         )
 
-    def _words(self, row: int) -> list[str]:
+    def _words(self, shown: Records) -> list[list[str]]:
+        """Return what is written below each picture."""
         if self._columns is None:
-            label = _label(self.table, row)
-            return [] if label is None else [label]
-        return [f"{name}: {self.table.columns[name][row]}" for name in self._columns]
+            return [[] if label is None else [label] for label in _labels(shown)]
+        values = {name: shown.columns[name] for name in self._columns}
+        return [[f"{name}: {each[row]}" for name, each in values.items()] for row in range(len(shown))]
 
 
 class Record(Mapping[str, Any]):
@@ -124,6 +127,8 @@ class Record(Mapping[str, Any]):
         Its key.
     row : int
         Its row in the store or view.
+    size : tuple of int
+        Height and width in pixels.
 
     Parameters
     ----------
@@ -139,13 +144,14 @@ class Record(Mapping[str, Any]):
     """
 
     def __init__(self, table: Records, index: Any) -> None:
-        self._table = table
         self.row = single_row(index, len(table), table.find)
         self.key = table.keys[self.row]
+        # A view of one record: looking a column up in a large view would go through all of it.
+        self._table = table.select([self.row])
         self._names = table.columns.names
 
     def __getitem__(self, name: str) -> Any:
-        value = self._table.columns[name][self.row]
+        value = self._table.columns[name][0]
         return value.item() if isinstance(value, np.generic) else value
 
     def __iter__(self) -> Iterator[str]:
@@ -155,28 +161,47 @@ class Record(Mapping[str, Any]):
         return len(self._names)
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of its image in pixels, ``(0, 0)`` if it cannot be known; of arrays, those of the first."""
+        if self._table._holds_arrays():
+            first = next(field for field in self._table.handle.spec.fields if field.kind == "array")
+            height, width = (*first.shape, 1, 1)[:2]
+        else:
+            height, width = self._table.sizes()[0]
+        return int(height), int(width)
+
+    @property
     def texts(self) -> dict[str, str | None]:
         """Its texts, such as the barcode, by the names of their fields."""
-        fields = [field.name for field in self._table.handle.spec.fields if field.kind == "text"]
-        return {name: self._table.text(self.row, field=name) for name in fields}
+        return {name: self._table.text(0, field=name) for name in self._text_fields()}
 
     @property
     def image(self) -> Any:
         """What ``store[row]`` gives: its image, or its arrays by field."""
-        return self._table[self.row]
+        return self._table[0]
 
     def __repr__(self) -> str:
         lines = [f"Record {self.row:,} ({self.key})", *(f"  {name}: {value}" for name, value in self.items())]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        entries = {self._table.handle.spec.key: self.key, "row": f"{self.row:,}", **self, **self.texts}
+        entries = {self._table.handle.spec.key: self.key, "row": f"{self.row:,}", **self._shown_values()}
         rows = "".join(_entry(name, value) for name, value in entries.items())
-        picture = _pictures(self._table, self.row, 2 * _SIDE)
+        picture = picture_html(self._table, 0, 2 * _SIDE)
         return (
             f'<div style="display:flex;gap:16px;align-items:flex-start"><div>{picture}</div>'
             f'<table style="font-size:12px">{rows}</table></div>'
         )
+
+    def _shown_values(self) -> dict[str, Any]:
+        """Return what the table beside the picture says; for what cannot be read, why."""
+        readers: dict[str, Callable[[], Any]] = {"size": lambda: " × ".join(map(str, self.size))}
+        readers |= {name: partial(self.__getitem__, name) for name in self}
+        readers |= {name: partial(self._table.text, 0, field=name) for name in self._text_fields()}
+        return {name: _value_or_reason(read) for name, read in readers.items()}
+
+    def _text_fields(self) -> list[str]:
+        return [field.name for field in self._table.handle.spec.fields if field.kind == "text"]
 
 
 def summary_html(table: Records) -> str:
@@ -194,37 +219,18 @@ def summary_html(table: Records) -> str:
     return f"<div>{lines}{pictures}</div>"
 
 
-def png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """Return a PNG of gray or RGB pixels.
-
-    The format is a header and deflated rows: not worth a library that most users of a notebook may not have.
-
-    Parameters
-    ----------
-    pixels : ndarray of uint8, shape (height, width) or (height, width, 3)
-
-    Returns
-    -------
-    bytes
-    """
-    height, width = pixels.shape[:2]
-    rows = np.zeros((height, 1 + pixels[0].size), np.uint8)
-    # Each row begins with the number of its filter: none.
-    rows[:, 1:] = pixels.reshape(height, -1)
-    colour = 2 if pixels.ndim == 3 else 0
-    header = struct.pack(">2I5B", width, height, 8, colour, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b""))
-    parts = [
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
-    ]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
-
-
 def _described(table: Records) -> str:
     try:
         return f"{table!r}\n\n{table.info()!r}"
     except (ArrayStoreError, OSError) as error:
         return f"{table!r}\n\n{error}"
+
+
+def _value_or_reason(read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except (ArrayStoreError, OSError) as error:
+        return str(error)
 
 
 def _entry(name: str, value: object) -> str:
@@ -234,58 +240,12 @@ def _entry(name: str, value: object) -> str:
     return f'<tr><th style="{left}">{html.escape(name)}</th><td style="{left}">{text}</td></tr>'
 
 
-def _label(table: Records, row: int) -> str | None:
-    columns = table.columns
-    for name in reversed(_RANKS):
-        if name in columns and columns[name][row] is not None:
-            return str(columns[name][row])
-    return None
-
-
-def _pictures(table: Records, row: int, side: int) -> str:
-    """Return the pictures of a record, or why there are none."""
-    try:
-        if table._holds_arrays():
-            arrays = table.arrays([row])
-            found = arrays if isinstance(arrays, dict) else {table._array_names()[0]: arrays}
-            return "".join(_image(png(_gray(array[0])), "png", side, name) for name, array in found.items())
-        jpeg = table.jpeg(row)
-        # An image that no decoder takes must not be left to the browser.
-        if len(jpeg) <= _MOST_JPEG_NBYTES and jpeg.startswith(b"\xff\xd8") and _is_sound(table, row):
-            return _image(jpeg, "jpeg", side, table.keys[row])
-        return _image(png(_thumbnail(table, row, side)), "png", side, table.keys[row])
-    except (ArrayStoreError, OSError) as error:
-        why = html.escape(str(error), quote=True)
-        box = f"width:{side}px;height:{side // 2}px;border:1px dashed;opacity:0.6"
-        return f'<div style="{box}" title="{why}">no image</div>'
-
-
-def _is_sound(table: Records, row: int) -> bool:
-    return int(table.status[row]) in (Status.SOUND, Status.SOURCE_CORRUPT)
-
-
-def _image(data: bytes, kind: str, side: int, title: str) -> str:
-    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    limits = f"max-width:{side}px;max-height:{side}px"
-    return f'<img src="{source}" title="{html.escape(title, quote=True)}" style="{limits}">'
-
-
-def _thumbnail(table: Records, row: int, side: int) -> npt.NDArray[np.uint8]:
-    height, width = (int(length) for length in table.sizes([row])[0])
-    if not height:
-        # Raises what is wrong with it.
-        height, width = table[row].shape[:2]
-    shrink = max(height, width, side) / side
-    size = (max(round(height / shrink), 1), max(round(width / shrink), 1))
-    pixels: npt.NDArray[np.uint8] = table.read_boxes([row], [(0, 0, height, width)], size=size)[0]
-    return pixels
-
-
-def _gray(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Return an array as gray values, between two percentiles of its own."""
-    values = np.nan_to_num(np.asarray(array, np.float64))
-    flat = values.reshape(values.shape[0], -1) if values.ndim != 2 else values
-    low, high = np.percentile(flat, _PERCENTILES)
-    scaled = (flat - low) / max(high - low, np.finfo(np.float64).tiny)
-    gray: npt.NDArray[np.uint8] = (np.clip(scaled, 0, 1) * 255).round().astype(np.uint8)
-    return gray
+def _labels(table: Records) -> list[str | None]:
+    """Return for each record the label of the most exact rank that it has."""
+    labels: list[str | None] = [None] * len(table)
+    for name in _RANKS:
+        # Free text is read as a whole: too much for a caption.
+        if name in table.columns and isinstance(table.handle.column(name), CategoricalColumn):
+            values = table.columns[name].to_numpy()
+            labels = [label if value is None else str(value) for value, label in zip(values, labels, strict=True)]
+    return labels

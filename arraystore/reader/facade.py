@@ -212,7 +212,8 @@ class Facade(Records):
         Returns
         -------
         Record
-            A mapping, with `key`, `row`, `texts` and `image`.
+            A mapping, with `key`, `row`, `size` in pixels, `texts` and `image`. Patches are
+            shown as by `show`.
 
         Raises
         ------

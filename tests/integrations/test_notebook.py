@@ -14,7 +14,7 @@ from PIL import Image
 
 import arraystore
 from arraystore.errors import InvalidRequestError, UnknownColumnError, UnknownKeyError
-from arraystore.integrations.notebook import png
+from arraystore.integrations.pictures import gray, png
 from arraystore.testing.biosr import make_biosr
 from arraystore.testing.large import make_large_store
 
@@ -81,7 +81,12 @@ def test_a_grid_has_the_images_in_the_order_asked(store, sound):
     assert f"order: {store.columns['order'][int(rows[0])]}" in shown
     assert len(pictures(store.show(store.keys[int(rows[0])]))) == 1
     assert len(store.show()) == 16
-    assert repr(grid).startswith("Grid(3 of 60 records")
+    first, *lines = repr(grid).splitlines()
+    assert first == "Grid(3 of 60 records)"
+    assert [line.split()[:2] for line in lines] == [[str(row), store.keys[int(row)]] for row in rows]
+    assert repr(store.show(range(12))).endswith("and 2 more")
+    again = store.show([int(rows[0])] * 2)
+    assert len(pictures(again)) == 2
 
 
 def test_the_label_is_the_most_exact_rank(store, sound):
@@ -101,8 +106,20 @@ def test_what_cannot_be_shown_says_why(store, tmp_path, store_path):
     with arraystore.open(copy) as damaged:
         assert_sound_html(damaged)
         assert "no image" in damaged._repr_html_()
+    for shard in (copy / "dna_barcode/data/c").iterdir():
+        shard.unlink()
+    with arraystore.open(copy) as damaged:
+        assert_sound_html(damaged.record(5))
+        assert str(damaged.record(5)["order"]) in damaged.record(5)._repr_html_()
     assert_sound_html(store.select([]))
     assert_sound_html(store.select([]).show())
+
+
+def test_a_store_shows_that_it_was_closed(store_path):
+    opened = arraystore.open(store_path)
+    opened.close()
+    assert_sound_html(opened)
+    assert "the store was closed" in opened._repr_html_()
 
 
 def test_text_is_no_markup(tmp_path):
@@ -125,6 +142,7 @@ def test_a_record_is_a_mapping_with_its_picture(store, sound):
     row = int(sound[3])
     record = store.record(store.keys[row])
     assert (record.row, record.key) == (row, store.keys[row])
+    assert record.size == store[row].shape[:2]
     assert list(record) == list(store.columns.names)
     frame = store.columns.to_pandas().iloc[row]
     assert record["order"] == frame["order"]
@@ -161,6 +179,33 @@ def test_patches_are_shown_side_by_side(biosr):
     low, high = np.percentile(biosr[0]["wf"], (0.5, 99.8))
     expected = np.clip((biosr[0]["wf"].astype(float) - low) / (high - low), 0, 1) * 255
     assert np.abs(wf - expected).max() <= 0.5 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("array", "shown"),
+    [
+        ([[0, 1], [2, 4]], [[0, 64], [128, 255]]),
+        ([[np.nan, np.inf], [-np.inf, 3]], [[0, 0], [0, 0]]),
+        ([[np.nan, np.inf], [1, 3]], [[0, 255], [0, 255]]),
+        ([[7, 7]], [[0, 0]]),
+        (5, [[0]]),
+        ([[np.nan]], [[0]]),
+    ],
+)
+def test_any_array_has_gray_values(array, shown):
+    found = gray(np.array(array, np.float32))
+    assert found.dtype == np.uint8
+    np.testing.assert_allclose(found, shown, atol=1)
+
+
+def test_an_image_of_a_source_that_cannot_be_decoded_is_not_shown(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.new("RGB", (40, 30), (200, 10, 10)).save(folder / "good.jpg")
+    (folder / "wrong.jpg").write_bytes(b"\xff\xd8 is all that is right")
+    with arraystore.open(folder, cache=False) as source:
+        assert [picture.size for picture in pictures(source)] == [(40, 30)]
+        assert "no image" in source.record("wrong")._repr_html_()
 
 
 def test_a_source_shows_itself(package):
@@ -213,7 +258,7 @@ def test_the_notebooks_run_and_show_what_they_did(name, tmp_path, monkeypatch):
     import notebooks
 
     path = root / "docs/notebooks" / f"{name}.ipynb"
-    assert path.stat().st_size < 600_000
+    assert path.stat().st_size < 500_000
     text = path.read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     for cell, outputs in notebooks.run(json.loads(text)):
