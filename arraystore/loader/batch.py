@@ -158,6 +158,6 @@ class Batches:
         if self.bad_count == 1:
             how = {"skip": "left out", "fill": "filled with zeros"}[self.options.bad]
             # Above this function stand _judge, finish and who iterates for the user.
-            warnings.warn(f"a record is {how}; all such are in bad: {error}", RuntimeWarning, stacklevel=5)
+            warnings.warn(f"a record is {how}; all such are in loader.bad: {error}", RuntimeWarning, stacklevel=5)
         if len(self.bad) < _MOST_BAD:
             self.bad.append(BadRecord(row, self.table.keys[row], error))

@@ -62,6 +62,7 @@ class Loader:
             options.drop_last,
         )
         self._threads = thread_count(options.threads)
+        self._memory = memory
         self._batches = Batches(table, options, memory=memory)
         self.label_names = self._batches.label_names
         self._order = _order(table, options)
@@ -87,6 +88,11 @@ class Loader:
     def epoch(self) -> int:
         """Which epoch the next batch belongs to, from 0."""
         return self._epoch
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the next iterator goes on amid an epoch, after `load_state_dict`."""
+        return self._resumes
 
     @property
     def batch_size(self) -> int:
@@ -166,7 +172,7 @@ class Loader:
         self._epoch, self._start, self._given, self._resumes = numbers["epoch"], start, batches, True
 
     def __reduce__(self) -> tuple[Callable[..., Loader], tuple[Any, ...]]:
-        return _restored, (self.table, self.batch_size, self.options, self.state_dict(), self._resumes)
+        return _restored, (self.table, self.batch_size, self.options, self._memory, self.state_dict(), self._resumes)
 
     def __repr__(self) -> str:
         share = self._share
@@ -220,8 +226,10 @@ class _Epoch(Iterator[dict[str, Any]]):
         return loader._batches.begin(queue, rows, keys=keys, epoch=self._epoch)
 
 
-def _restored(table: Records, batch_size: int, options: Options, state: dict[str, int], resumes: bool) -> Loader:
-    loader = Loader(table, batch_size, options)
+def _restored(
+    table: Records, batch_size: int, options: Options, memory: NewMemory, state: dict[str, int], resumes: bool
+) -> Loader:
+    loader = Loader(table, batch_size, options, memory=memory)
     if resumes or state["batches"]:
         loader.load_state_dict(state)
     else:

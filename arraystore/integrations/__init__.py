@@ -1,0 +1,1 @@
+"""Ways from a store into other libraries."""
