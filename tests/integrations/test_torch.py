@@ -21,7 +21,12 @@ from arraystore.integrations.torch import Batches, Dataset, collate  # noqa: E40
 from arraystore.integrations.torch.memory import SharedMemory, new_memory, tensor_over  # noqa: E402
 
 # A worker is a fork of a process with threads; that is what is tested.
-pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
+    # torchdata calls what torch has deprecated, and torch advises fewer workers where there are fewer cores.
+    pytest.mark.filterwarnings("ignore:.set_vital. is deprecated:UserWarning"),
+    pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
+]
 
 SIZE = 32
 
