@@ -80,7 +80,10 @@ format: $(STAMPS)/test
 .PHONY: bench
 bench: $(STAMPS)/bench $(STAMPS)/extension
 	cargo bench --locked --package arraystore-core
-	python benches/compare.py $(ARGS)
+	python benches/decode.py $(ARGS)
+	python benches/access.py $(ARGS)
+	python benches/loaders.py $(ARGS)
+	python benches/patches.py
 
 ##  make lock                       write requirements-dev.lock anew (see CONTRIBUTING.md)
 .PHONY: lock
@@ -120,7 +123,8 @@ $(STAMPS)/test: $(STAMPS)/base requirements-dev.lock
 
 $(STAMPS)/bench: $(STAMPS)/test pyproject.toml
 	$(SAY) "installing what the benches compare with into .venv"
-	@$(PIP) matplotlib opencv-python-headless simplejpeg
+	@.venv/bin/python scripts/requirements.py bench >.build/bench.txt
+	@$(PIP) --constraint requirements-dev.lock --requirement .build/bench.txt
 	@touch $@
 
 $(STAMPS)/extension: $(STAMPS)/base pyproject.toml $(RUST)

@@ -13,12 +13,26 @@ if TYPE_CHECKING:
     from arraystore.ingestion.export import export
     from arraystore.ingestion.merge import merge
     from arraystore.ingestion.run import ingest
+    from arraystore.integrations.zarr_pixels import pixels
     from arraystore.reader.store import Store, open
     from arraystore.reader.view import View
     from arraystore.virtual.seek import index
     from arraystore.virtual.verify import verify
 
-__all__ = ["Store", "View", "__version__", "append", "errors", "export", "index", "ingest", "merge", "open", "verify"]
+__all__ = [
+    "Store",
+    "View",
+    "__version__",
+    "append",
+    "errors",
+    "export",
+    "index",
+    "ingest",
+    "merge",
+    "open",
+    "pixels",
+    "verify",
+]
 
 # Loaded at first use (PEP 562), so that `import arraystore` costs a worker or a command line next to nothing.
 _HOMES = {
@@ -31,6 +45,7 @@ _HOMES = {
     "ingest": "arraystore.ingestion.run",
     "merge": "arraystore.ingestion.merge",
     "open": "arraystore.reader.store",
+    "pixels": "arraystore.integrations.zarr_pixels",
     "verify": "arraystore.virtual.verify",
 }
 

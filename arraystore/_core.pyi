@@ -225,6 +225,21 @@ def write_table(columns: Sequence[_Cells], file: str, *, delimiter: str, progres
 
 def tiff_form(file: bytes) -> tuple[tuple[str, tuple[int, int]] | None, str]: ...
 
+# ---- JPEGs of no store ----
+
+# Boxes are (top, left, height, width). The pixels; or number, code and problem of the first chunk that failed.
+def decode_chunks(
+    jpegs: Sequence[bytes],
+    boxes: Sequence[tuple[int, int, int, int]],
+    *,
+    size: tuple[int, int],
+    fill: int,
+    threads: int,
+) -> tuple[list[Buffer], tuple[int, str, str] | None]: ...
+
+# Height, width and the problem, if there is one.
+def jpeg_size(jpeg: bytes) -> tuple[int, int, str | None]: ...
+
 # ---- reading ----
 
 @final

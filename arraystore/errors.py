@@ -5,11 +5,13 @@ from __future__ import annotations
 __all__ = [
     "ArrayStoreError",
     "DamagedStoreError",
+    "DatasetNotFoundError",
     "DecodeError",
     "DuplicateKeyError",
     "FormatError",
     "InternalError",
     "InvalidRequestError",
+    "MissingFileError",
     "MissingImageError",
     "SourceChangedError",
     "SourceError",
@@ -71,6 +73,16 @@ class MissingImageError(ArrayStoreError, LookupError):
     """The record exists, but its image is missing."""
 
     default_code = "missing"
+
+
+class MissingFileError(MissingImageError, FileNotFoundError):
+    """The same where an image is asked for as a file: who reads published folders expects this."""
+
+
+class DatasetNotFoundError(ArrayStoreError, FileNotFoundError):
+    """There is no data set where it was looked for, or it lacks its images or its table."""
+
+    default_code = "dataset-not-found"
 
 
 class DecodeError(ArrayStoreError, ValueError):

@@ -1,81 +1,60 @@
-"""Random batches of patches: arraystore beside np.memmap, and beside tensorstore where they are compressed.
+"""Patches in a contest: random batches of 64 float32 arrays of 128x128, one thread, each checked to be equal.
 
-    python benches/patches.py [--patches 8000] [--rounds 15]
+    python benches/patches.py [--patches 2000] [--rounds 9] [--json FILE] [--plot FILE]
 
-Batches of 64 float32 patches of 128x128 in random order, one thread, into one buffer that is used again (np.memmap
-makes a new array, as its fancy indexing does). All sides are compared first. The page cache is warm.
+The patches compress about as microscopy does. Turns are of 640 random rows. The page cache is warm. Who takes part is
+in `peers/patches.py`.
 """
 
 from __future__ import annotations
 
-import argparse
-import tempfile
+import sys
 from pathlib import Path
 
 import numpy as np
-import tensorstore
-from rounds import Case, measure, table
+from contest import Contest, make_parser, run
+from peers import Peer, Task
+from peers.patches import WORKS
 
 import arraystore
-from arraystore.testing.biosr import make_biosr
+from arraystore.testing.biosr import make_biosr, tiff_bytes
 
 BATCH_ROWS = 64
+SIDE = 128
 
 
-def smooth(folder: Path, count: int) -> Path:
-    """Write patches that compress about as microscopy does: few bits of noise on a smooth ground."""
-    from arraystore.testing.biosr import tiff_bytes
-
-    root = make_biosr(folder, 1, validate=1, test=1).root
-    rng = np.random.default_rng(0)
-    ground = np.add.outer(np.arange(128), np.arange(128)).astype(np.float32) / 256
-    for number in range(1, count + 1):
-        for field in ("wf", "gt"):
-            patch = ground + rng.integers(0, 16, (128, 128)).astype(np.float32) / 64
-            (root / f"Microtubules/training_{field}/{number:08d}.tif").write_bytes(tiff_bytes(patch))
-    return root
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--patches", type=int, default=8000)
-    parser.add_argument("--rounds", type=int, default=15)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        root = smooth(folder, options.patches)
-        reports = {
-            codec: arraystore.ingest(root, folder / f"{codec}.zarr", codec=codec, progress=False)
-            for codec in ("none", "zstd")
-        }
-        plain, packed = (arraystore.open(folder / f"{codec}.zarr") for codec in ("none", "zstd"))
-        mapped = plain.memmap("wf")
-        spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(folder / "zstd.zarr/wf/data")}}
-        context = {"data_copy_concurrency": {"limit": 1}}
-        other = tensorstore.open(spec, context=tensorstore.Context(context)).result()
-        out = np.empty((BATCH_ROWS, 128, 128), np.float32)
-        rows = np.random.default_rng(1).integers(0, len(plain), BATCH_ROWS)
-        for array in (plain.arrays(rows, field="wf"), packed.arrays(rows, field="wf"), other[rows].read().result()):
-            assert (array == mapped[rows]).all()
-
-        def ours(store: arraystore.Store, **given: object):
-            return lambda rows: store.arrays(rows, field="wf", out=out, threads=1, **given)
-
-        cases = [
-            Case("patches/not compressed", "arraystore", ours(plain)),
-            Case("patches/not compressed", "arraystore, not compared with checksums", ours(plain, verify=False)),
-            Case("patches/not compressed", "np.memmap", lambda rows: mapped[rows]),
-            Case("patches/zstd", "arraystore", ours(packed)),
-            Case("patches/zstd", "tensorstore", lambda rows: other[rows].read().result()),
-        ]
+def make_patches(folder: Path, count: int) -> int:
+    """Write them as a package of TIFFs, as one array, and as stores with and without compression."""
+    if not (folder / "patches.npy").exists():
+        root = make_biosr(folder / "package", 1, validate=0, test=0).root
         rng = np.random.default_rng(0)
-        batches = {
-            case.work: [rng.integers(0, len(plain), BATCH_ROWS) for _ in range(options.rounds)] for case in cases
-        }
-        print(table(measure(cases, batches, baseline="arraystore"), baseline="arraystore"))
-        for codec, report in reports.items():
-            print(f"ingest, codec {codec}: {2 * report.records / report.seconds:,.0f} patches/s")
+        # Few bits of noise on a smooth ground.
+        ground = np.add.outer(np.arange(SIDE), np.arange(SIDE)).astype(np.float32) / 256
+        patches = ground + rng.integers(0, 16, (count, SIDE, SIDE)).astype(np.float32) / 64
+        for row, patch in enumerate(patches):
+            for field in ("wf", "gt"):
+                (root / f"Microtubules/training_{field}/{row + 1:08d}.tif").write_bytes(tiff_bytes(patch))
+        for codec in ("none", "zstd"):
+            arraystore.ingest(root, folder / f"{codec}.zarr", codec=codec, progress=False)
+        np.save(folder / "patches.npy", patches)
+    return len(np.load(folder / "patches.npy", mmap_mode="r"))
 
+
+def check_patches(peer: Peer, task: Task, path: Path) -> str:
+    """Compare what is read of the first rows with what was drawn."""
+    drawn = np.load(task.folder / "patches.npy", mmap_mode="r")
+    with np.load(path) as found:
+        for row, name in enumerate(found.files):
+            if not np.array_equal(found[name], drawn[row]):
+                raise ValueError(f"{peer.name} reads other values of row {row}")
+    return "equal"
+
+
+CONTEST = Contest(WORKS, ("patches",), "rows", "patches", check_patches)
 
 if __name__ == "__main__":
-    main()
+    parser = make_parser(__doc__, rounds=9)
+    parser.add_argument("--patches", type=int, default=2000)
+    options = parser.parse_args()
+    task = Task(Path(), "", 0, BATCH_ROWS, threads=1, turn_rows=10 * BATCH_ROWS)
+    sys.exit(run(CONTEST, options, lambda folder: make_patches(folder, options.patches), task))

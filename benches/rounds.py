@@ -1,12 +1,10 @@
-"""Timing contenders in turn, round after round, so that a drift of the machine meets all of them alike."""
+"""Timing contenders of one process in turn, round after round, so that a drift of the machine meets all alike."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -92,29 +90,3 @@ def table(results: list[Result], *, baseline: str) -> str:
             f"| {each.slowest:,.0f} to {each.fastest:,.0f} | {compared} |"
         )
     return "\n".join(lines)
-
-
-def write_json(results: list[Result], path: Path) -> None:
-    """Write results for programs."""
-    path.write_text(json.dumps([asdict(each) for each in results], indent=1) + "\n")
-
-
-def plot(results: list[Result], path: Path) -> None:
-    """Draw a bar for each result, a panel for each work."""
-    from matplotlib.figure import Figure
-
-    works = list(dict.fromkeys(each.work for each in results))
-    figure = Figure(figsize=(9, 1.1 * len(results) ** 0.9), layout="constrained")
-    heights = [sum(each.work == work for each in results) for work in works]
-    for axes, work in zip(figure.subplots(len(works), height_ratios=heights, squeeze=False)[:, 0], works, strict=True):
-        rivals = [each for each in results if each.work == work][::-1]
-        names = [each.contender for each in rivals]
-        speeds = [each.median for each in rivals]
-        spread = [[each.median - each.slowest for each in rivals], [each.fastest - each.median for each in rivals]]
-        colours = ["#2f6f4f" if name.startswith("arraystore") else "#b8b8b0" for name in names]
-        bars = axes.barh(names, speeds, xerr=spread, color=colours, ecolor="#555555")
-        axes.bar_label(bars, [f" {speed:,.0f}/s" for speed in speeds], padding=6, fontsize=8)
-        axes.set_title(work, loc="left", fontsize=9)
-        axes.margins(x=0.18)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=110)

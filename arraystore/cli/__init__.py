@@ -12,7 +12,7 @@ import arraystore
 
 __all__ = ["main"]
 
-_COMMANDS = ("ingest", "append", "merge", "export", "index", "info", "get", "verify", "demo")
+_COMMANDS = ("ingest", "append", "merge", "export", "index", "info", "get", "verify", "demo", "bench")
 # What an interruption leaves is finished by the same command.
 _TAKEN_UP_AGAIN = ("ingest", "append", "merge", "export", "index")
 
@@ -23,6 +23,7 @@ examples:
   arraystore info cropped_256.zarr
   arraystore get cropped_256.zarr ABOTH966-22 -o ABOTH966-22.jpg
   arraystore verify cropped_256.zarr
+  arraystore bench cropped_256.zarr
 
 exit codes:
   0  all went well

@@ -23,7 +23,7 @@ from arraystore.ingestion.progress import Progress
 from arraystore.ingestion.troubles import Troubles, find_troubles
 from arraystore.sources.archive import column, scan_sources
 from arraystore.sources.base import BringsTable, ImageSet, PatchSource, Source
-from arraystore.sources.registry import recognise
+from arraystore.sources.registry import publisher_of_table, recognise
 from arraystore.sources.tables import MetadataTable, read_metadata
 
 
@@ -278,6 +278,28 @@ def find_package(
     if isinstance(found, PatchPackage):
         raise refuse_to_open(found, paths)
     return found
+
+
+def find_table_alone(paths: Sequence[Path]) -> Package | None:
+    """Return a publisher's metadata table as a package without an image.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        What was named as a source.
+
+    Returns
+    -------
+    Package or None
+        None if that is not one file with the name of such a table.
+    """
+    publisher = publisher_of_table(paths[0]) if len(paths) == 1 and paths[0].is_file() else None
+    if publisher is None:
+        return None
+    from arraystore import _core
+
+    no_images = ImageSet(_core.scan([]), "metadata", np.empty(0, np.int64), {}, (), ())
+    return Package(publisher, no_images, paths[0], publisher.find_extra_tables(paths[0]))
 
 
 def _tables(

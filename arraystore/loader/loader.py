@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -72,7 +73,8 @@ class Loader:
         self._given = 0
         # Whether the next iterator goes on, instead of beginning again.
         self._resumes = False
-        self._running: _Epoch | None = None
+        # Whoever lets go of an iterator ends its threads.
+        self._running: weakref.ref[_Epoch] | None = None
 
     @property
     def bad(self) -> list[BadRecord]:
@@ -104,13 +106,15 @@ class Loader:
         return self._share.batches(self._start)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        if self._running is not None:
-            self._running.close()
+        running = None if self._running is None else self._running()
+        if running is not None:
+            running.close()
         if not self._resumes:
             self._start = self._given = 0
         self._resumes = False
-        self._running = _Epoch(self)
-        return self._running
+        begun = _Epoch(self)
+        self._running = weakref.ref(begun)
+        return begun
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next iterator; that of a state that was loaded keeps its place.

@@ -57,6 +57,8 @@ class Options:
 
     def __post_init__(self) -> None:
         choice("bad", self.bad, get_args(BadMode))
+        if self.crop is not None:
+            choice("crop", self.crop, get_args(CropMode))
         if self.shuffle is not None:
             choice("shuffle", self.shuffle, get_args(Shuffle))
         if self.weights is not None and self.shuffle != "full":

@@ -86,7 +86,8 @@ def open(
     ----------
     path : path-like or sequence of path-like
         A Zarr store that `arraystore.ingest` wrote; or what could be ingested: a folder of images, at any level of the
-        published tree, or one or several zip archives.
+        published tree, or one or several zip archives. Or the metadata table of BIOSCAN-5M or BIOSCAN-1M alone, by its
+        published name: then no record has an image.
     metadata : path-like, optional
         Of a source, its metadata table. Looked for in its published place beside the images if not given.
     key : str, optional

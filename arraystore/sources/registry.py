@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arraystore.sources.base import PatchSource, Source
@@ -16,9 +18,16 @@ if TYPE_CHECKING:
 
 # BIOSCAN-1M is asked first: its directories name the same packages as those of BIOSCAN-5M, and their parts besides.
 BIOSCAN_5M: Source = Bioscan5M()
-SOURCES: tuple[Source, ...] = (Bioscan1M(), BIOSCAN_5M)
+BIOSCAN_1M: Source = Bioscan1M()
+SOURCES: tuple[Source, ...] = (BIOSCAN_1M, BIOSCAN_5M)
 ANY_FOLDER: Source = Folder()
 BIOSR: PatchSource = BioSR()
+# By the names of their tables, without the suffix.
+_OF_TABLE: Mapping[str, Source] = {
+    "BIOSCAN_5M_Insect_Dataset_metadata": BIOSCAN_5M,
+    "BIOSCAN_1M_Insect_Dataset_metadata": BIOSCAN_1M,
+    "BIOSCAN_Insect_Dataset_metadata": BIOSCAN_1M,
+}
 
 
 def recognise(members: Members, *, package: str | None = None) -> Source | PatchSource:
@@ -44,6 +53,21 @@ def recognise(members: Members, *, package: str | None = None) -> Source | Patch
         return clibd.for_members(members)
     unknown = ANY_FOLDER if package is None else BIOSCAN_5M
     return next((source for source in SOURCES if source.recognises(members)), unknown)
+
+
+def publisher_of_table(path: Path) -> Source | None:
+    """Return the source whose metadata table has this name; None if none has.
+
+    Parameters
+    ----------
+    path : Path
+        A file.
+
+    Returns
+    -------
+    Source or None
+    """
+    return _OF_TABLE.get(path.stem) if path.suffix in (".csv", ".tsv", ".jsonld") else None
 
 
 def published_as(dataset: str) -> Source:

@@ -18,7 +18,7 @@ from arraystore.format.layout import DEFAULT_SHARD_NBYTES
 from arraystore.format.spec import FieldSpec, Status, StoreSpec
 from arraystore.ingestion.content import Content, FieldContent
 from arraystore.ingestion.fields import Packing, strings_content, write_content
-from arraystore.ingestion.package import JoinedPackage, find_package
+from arraystore.ingestion.package import JoinedPackage, find_package, find_table_alone
 from arraystore.ingestion.progress import make_progress
 from arraystore.ingestion.report import HARMLESS, trouble_words
 from arraystore.sources.archive import column
@@ -70,7 +70,9 @@ def build_index(request: Request, path: Path) -> bool:
     paths = [Path(each) for each in request.paths]
     metadata = None if request.metadata is None else [Path(request.metadata)]
     try:
-        found = find_package(paths, package=request.package, metadata=metadata, key=request.key, shown=shown)
+        found = find_table_alone(paths) if request == Request(request.paths) else None
+        if found is None:
+            found = find_package(paths, package=request.package, metadata=metadata, key=request.key, shown=shown)
     except SourceError as error:
         raise _explained(error, paths) from error
     table = [stamp_of(str(path)) for path in found.tables]
@@ -132,7 +134,9 @@ def _spec(
     status = _known_status(joined)
     troubles = joined.troubles(status, {})
     counts = joined.counts(status, joined.image_nbytes, troubles)
-    _tell_troubles(request, counts["troubles"])
+    if len(joined.images):
+        # A table alone has rows without an image and nothing else.
+        _tell_troubles(request, counts["troubles"])
     return StoreSpec(
         n=joined.plan.n,
         fields=fields,

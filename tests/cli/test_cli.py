@@ -12,7 +12,7 @@ import arraystore
 from arraystore.cli import main
 from arraystore.testing import make_bioscan5m
 
-COMMANDS = ["ingest", "append", "merge", "export", "info", "get", "verify", "demo"]
+COMMANDS = ["ingest", "append", "merge", "export", "info", "get", "verify", "demo", "bench"]
 
 
 @pytest.fixture(scope="module")

@@ -231,3 +231,23 @@ def test_options_of_a_source_are_refused_for_a_store(store_path, package):
         arraystore.open([*package.sources(), store_path])
     with pytest.raises(InvalidRequestError, match="cache='yes'"):
         arraystore.open(package.sources(), cache="yes")
+
+
+@pytest.mark.parametrize("make", [make_bioscan5m, make_bioscan1m])
+def test_a_metadata_table_alone_has_all_but_images(tmp_path, make, caplog):
+    metadata = make(tmp_path, 12, distinct=1).metadata
+    with arraystore.open(metadata) as table, arraystore.open(tmp_path, metadata=metadata) as source:
+        assert list(table.keys) == list(source.keys)
+        assert table.text(range(12)) == source.text(range(12))
+        for name in source.columns:
+            np.testing.assert_array_equal(table.columns[name].to_numpy(), source.columns[name].to_numpy())
+        with pytest.raises(MissingImageError, match=table.keys[3]):
+            table.jpeg(3)
+        assert pickle.loads(pickle.dumps(table)).text(3) == source.text(3)
+    assert "without an image" not in caplog.text
+
+
+def test_only_a_table_of_published_name_is_opened_alone(tmp_path):
+    metadata = make_bioscan5m(tmp_path, 8, distinct=1).metadata
+    with pytest.raises(FormatError, match="neither an arraystore"):
+        arraystore.open(metadata.rename(tmp_path / "my.csv"))

@@ -325,7 +325,7 @@ impl ArrayField {
                 if verify {
                     return self.compare(item, checksum::copy_crc32c(bytes, out));
                 }
-                out.copy_from_slice(bytes);
+                checksum::copy(bytes, out);
             }
             Items::Zstd(shards) => {
                 compressed::unzstd(shards.lend(item)?, out, scratch)?;

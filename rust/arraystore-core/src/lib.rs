@@ -6,6 +6,7 @@
 pub mod arrays;
 pub mod batch;
 pub mod checksum;
+pub mod chunks;
 pub mod container;
 pub mod crop;
 pub mod error;

@@ -299,7 +299,9 @@ mod tests {
             .map(|row| row[patch.left as usize..(patch.left + patch.size.width) as usize].to_vec())
             .collect();
         if motion.flip {
-            rows.iter_mut().for_each(|row| row.reverse());
+            for row in &mut rows {
+                row.reverse();
+            }
         }
         for _ in 0..motion.turns {
             let width = rows[0].len();

@@ -5,6 +5,7 @@
 mod arguments;
 mod arrays;
 mod buffers;
+mod chunks;
 mod errors;
 mod export;
 mod ingest;
@@ -27,6 +28,8 @@ mod _core {
     use super::arrays::{ArrayField, tiff_form};
     #[pymodule_export]
     use super::buffers::Buffer;
+    #[pymodule_export]
+    use super::chunks::{decode_chunks, jpeg_size};
     #[pymodule_export]
     use super::read::{Field, Keys};
 

@@ -18,6 +18,9 @@ use crate::buffers::{Buffer, Filling, Output};
 use crate::errors::to_py_err;
 use crate::read::{Field, axes_of, policy_of, rows_of};
 
+/// A field, height and width of its arrays, bytes of an element, and the memory to fill.
+type GivenField<'py> = (Bound<'py, ArrayField>, (u32, u32), usize, Bound<'py, PyAny>);
+
 /// How often a wait looks for Ctrl-C.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -101,7 +104,7 @@ impl Queue {
     #[expect(clippy::too_many_arguments, reason = "the options of a batch of patches, by keyword")]
     fn patches(
         &self,
-        fields: Vec<(Bound<'_, ArrayField>, (u32, u32), usize, Bound<'_, PyAny>)>,
+        fields: Vec<GivenField<'_>>,
         rows: &Bound<'_, PyAny>,
         keys: Option<&Bound<'_, PyAny>>,
         size: Option<(u32, u32)>,

@@ -467,13 +467,14 @@ pub(crate) fn whole<T: Number + crate::buffers::Item>(py: Python<'_>, column: Op
     values.map(Buffer::new).map_err(to_py_err)
 }
 
+pub(crate) fn image_buffer(image: Image) -> Buffer {
+    let shape = [image.size.height as usize, image.size.width as usize, 3];
+    Buffer::with_shape(image.memory, &shape)
+}
+
 fn images(decoded: Result<Vec<Image>>) -> PyResult<Vec<Buffer>> {
-    let buffer = |image: Image| {
-        let shape = [image.size.height as usize, image.size.width as usize, 3];
-        Buffer::with_shape(image.memory, &shape)
-    };
     decoded
-        .map(|images| images.into_iter().map(buffer).collect())
+        .map(|images| images.into_iter().map(image_buffer).collect())
         .map_err(to_py_err)
 }
 

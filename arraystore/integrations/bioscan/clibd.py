@@ -1,0 +1,108 @@
+"""CLIBD's partitioning of BIOSCAN-1M: text files with a sampleid on each line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from arraystore.errors import DatasetNotFoundError, InvalidRequestError, SourceError
+from arraystore.integrations.bioscan.splits import SplitNames
+
+__all__ = ["FOLDER", "NAMES", "find_folder", "samples_of_split", "splits_of_samples"]
+
+FOLDER = "CLIBD_partitioning"
+_SPLITS = (
+    *("no_split", "train_seen", "seen_keys", "single_species", "val_seen", "val_unseen", "val_unseen_keys"),
+    *("test_seen", "test_unseen", "test_unseen_keys"),
+)
+# The last two have files of their own, and in a sum they stand for nothing else.
+NAMES = SplitNames(
+    _SPLITS,
+    {"all": _SPLITS, "all_keys": (), "no_split_and_seen_train": ()},
+    {
+        "pretrain": "no_split",
+        "train": "train_seen",
+        "val": "val_seen",
+        "validation": "val_seen",
+        "test": "test_seen",
+        "key_unseen": "test_unseen_keys",
+    },
+)
+
+
+def find_folder(places: Sequence[Path]) -> Path:
+    """Return the first folder of partition files.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If none of these is a folder; an `OSError`.
+    """
+    for place in places:
+        if place.is_dir():
+            return place
+    looked = ", ".join(map(str, places))
+    raise DatasetNotFoundError(f"the partitioning 'clibd' needs its text files: expected a folder at {looked}")
+
+
+def samples_of_split(folder: Path, split: str) -> list[str]:
+    """Return the sampleids of one split in the order of its file.
+
+    Raises
+    ------
+    InvalidRequestError
+        If there is no such split; a `ValueError`.
+    FileNotFoundError
+        If its file is missing.
+    """
+    path = folder / f"{split}.txt"
+    known = (*NAMES.metasplits, *NAMES.splits)
+    if split not in known:
+        raise InvalidRequestError(
+            f"Invalid split value: {split!r}: for 'clibd' expected one of {', '.join(map(repr, known))}",
+            "unknown-split",
+        )
+    return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line]
+
+
+def splits_of_samples(folder: Path, samples: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+    """Return the split of each sample.
+
+    Parameters
+    ----------
+    folder : Path
+        The text files.
+    samples : ndarray of object, shape (n,)
+        Sampleids.
+
+    Returns
+    -------
+    ndarray of object, shape (n,)
+
+    Raises
+    ------
+    SourceError
+        If a sample is in no file or in two; also a `RuntimeError`.
+    FileNotFoundError
+        If a file is missing.
+    """
+    split_of: dict[str, str] = {}
+    for split in NAMES.splits:
+        for sample in samples_of_split(folder, split):
+            if split_of.setdefault(sample, split) != split:
+                raise UnassignedSampleError(f"{folder}: {sample!r} is in {split_of[sample]}.txt and in {split}.txt")
+    missing = [sample for sample in samples if sample not in split_of]
+    if missing:
+        raise UnassignedSampleError(
+            f"{folder}: {len(missing)} samples of the table are in none of the files, such as {missing[0]!r}"
+        )
+    return np.array([split_of[sample] for sample in samples], object)
+
+
+class UnassignedSampleError(SourceError, RuntimeError):
+    """The partition files do not fit the table."""
+
+    default_code = "unassigned-sample"
