@@ -1,4 +1,4 @@
-"""Memory of tensors that the core fills: shared with other processes, or pinned for the way to a GPU."""
+"""Memory of tensors that the core fills: shared with the parent of a worker, or pinned for the way to a GPU."""
 
 from __future__ import annotations
 
@@ -10,31 +10,11 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import get_worker_info
 
+from arraystore.integrations.torch.travel import SharedRing
 from arraystore.loader import Memory
 from arraystore.loader.ring import Ring
 
-__all__ = ["PinnedMemory", "SharedMemory", "new_memory", "tensor_over"]
-
-
-class SharedMemory:
-    """Memory that a worker of a DataLoader hands on to its parent without a copy. Every batch has its own.
-
-    Parameters
-    ----------
-    nbytes : int
-        Of the largest array.
-    most : int
-        Has no meaning here: who frees the memory is the parent.
-    """
-
-    def __init__(self, nbytes: int, most: int) -> None:  # noqa: ARG002 (those of all memories)
-        self.nbytes = nbytes
-
-    def lend(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        """Return an array over a new tensor, which is its base."""
-        nbytes = np.dtype(dtype).itemsize * math.prod(shape)
-        storage = torch.UntypedStorage._new_shared(nbytes)
-        return _array(torch.empty(0, dtype=torch.uint8).set_(storage), shape, dtype)
+__all__ = ["PinnedMemory", "new_memory", "tensor_over"]
 
 
 class PinnedMemory:
@@ -68,7 +48,7 @@ def new_memory(nbytes: int, most: int, *, pinned: bool = False) -> Memory:
         Whether to pin it. Where there is no GPU, and in the worker of a DataLoader, it is not pinned.
     """
     if get_worker_info() is not None:
-        return SharedMemory(nbytes, most)
+        return SharedRing(nbytes, most)
     if pinned and torch.cuda.is_available():
         return PinnedMemory(nbytes, most)
     return Ring(nbytes, most)
@@ -77,7 +57,7 @@ def new_memory(nbytes: int, most: int, *, pinned: bool = False) -> Memory:
 def tensor_over(array: npt.NDArray[Any]) -> torch.Tensor:
     """Return a tensor over the memory of an array: nothing is copied, and the tensor keeps the memory.
 
-    Where an array lies over a tensor, that tensor's storage is used, so that what is shared or pinned stays so.
+    Where an array lies over a tensor, that tensor's storage is used, so that what is pinned stays so.
     """
     tensor = torch.from_numpy(array)
     owner: Any = array
