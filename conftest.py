@@ -2,11 +2,22 @@
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+
+# PyTorch is too large for a test to bring it along: what needs it is tested where it is installed.
+NO_TORCH = find_spec("torch") is None
+collect_ignore = ["arraystore/integrations/torch"] if NO_TORCH else []
+
+
+def _names_of_examples(namespace: dict[str, Any]) -> None:
+    """Set what `skip: next if(...)` in a document may ask for."""
+    namespace["no_torch"] = NO_TORCH
 
 
 @pytest.fixture(scope="session")
@@ -54,5 +65,6 @@ def _docstring_runs_in_example_folder(request: pytest.FixtureRequest) -> None:
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(), SkipParser()],
     patterns=["*.md"],
+    setup=_names_of_examples,
     fixtures=["in_example_folder"],
 ).pytest()

@@ -2,67 +2,29 @@
 
 from __future__ import annotations
 
-import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from arraystore import _core
-from arraystore.errors import (
-    DamagedStoreError,
-    DecodeError,
-    FormatError,
-    InvalidRequestError,
-    MissingImageError,
-    SourceError,
-    UnknownKeyError,
-)
+from arraystore.errors import InvalidRequestError
+from arraystore.loader.batch import BadRecord, Batches, Pending
 from arraystore.loader.options import Options, batch_size_of
 from arraystore.loader.order import Drawn, Order, Share, Shuffled, Straight, Windowed
-from arraystore.loader.parts import Filling, check_names, filling_parts, lookups, places_of
+from arraystore.loader.parts import places_of
+from arraystore.loader.ring import NewMemory, Ring
 from arraystore.reader.arguments import integer
 from arraystore.reader.indexing import Rows
 from arraystore.reader.records import Records
 from arraystore.threads import thread_count
 
-__all__ = ["BadRecord", "Loader"]
-
-# What a record may be at fault of. A missing file or a wrong argument concerns all of them.
-_ERRORS_OF_A_RECORD = (
-    DamagedStoreError,
-    DecodeError,
-    FormatError,
-    MissingImageError,
-    SourceError,
-    UnknownKeyError,
-)
-
-# So many bad records are remembered one by one; the others are counted.
-_MOST_BAD = 10_000
+__all__ = ["Loader"]
 
 _STATE_VERSION = 1
-
-
-class BadRecord(NamedTuple):
-    """A record that could not be read.
-
-    Attributes
-    ----------
-    row : int
-        In the store or view that the loader was made of.
-    key : str
-        Its key.
-    error : Exception
-        Why.
-    """
-
-    row: int
-    key: str
-    error: Exception
 
 
 class Loader:
@@ -79,22 +41,18 @@ class Loader:
         Records of a batch.
     options : Options
         All else.
+    memory : callable, default Ring
+        Makes the memory of arrays that the core fills.
 
     Attributes
     ----------
-    bad : list of BadRecord
-        Records that were left out or filled, the first 10,000 of them.
-    bad_count : int
-        How many they are in all.
     label_names : dict of str to list of str
         For each column of labels, what its codes stand for.
     """
 
-    def __init__(self, table: Records, batch_size: int, options: Options) -> None:
+    def __init__(self, table: Records, batch_size: int, options: Options, *, memory: NewMemory = Ring) -> None:
         self.table = table
         self.options = options
-        self.bad: list[BadRecord] = []
-        self.bad_count = 0
         self._share = Share(
             len(table),
             batch_size_of(batch_size),
@@ -105,10 +63,9 @@ class Loader:
             options.drop_last,
         )
         self._threads = thread_count(options.threads)
-        self._parts = filling_parts(table, options)
-        self._lookups = lookups(table, options)
-        check_names(self._parts, self._lookups)
-        self.label_names = {each.name: each.names for each in self._lookups if each.names is not None}
+        self._memory = memory
+        self._batches = Batches(table, options, memory=memory)
+        self.label_names = self._batches.label_names
         self._order = _order(table, options)
         self._epoch = 0
         # From which position the epoch was begun, and how many batches were given since.
@@ -120,9 +77,24 @@ class Loader:
         self._running: weakref.ref[_Epoch] | None = None
 
     @property
+    def bad(self) -> list[BadRecord]:
+        """Records that were left out or filled, the first 10,000 of them."""
+        return self._batches.bad
+
+    @property
+    def bad_count(self) -> int:
+        """How many records were left out or filled in all."""
+        return self._batches.bad_count
+
+    @property
     def epoch(self) -> int:
         """Which epoch the next batch belongs to, from 0."""
         return self._epoch
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the next iterator goes on amid an epoch, after `load_state_dict`."""
+        return self._resumes
 
     @property
     def batch_size(self) -> int:
@@ -204,27 +176,12 @@ class Loader:
         self._epoch, self._start, self._given, self._resumes = numbers["epoch"], start, batches, True
 
     def __reduce__(self) -> tuple[Callable[..., Loader], tuple[Any, ...]]:
-        return _restored, (self.table, self.batch_size, self.options, self.state_dict(), self._resumes)
+        return _restored, (self.table, self.batch_size, self.options, self._memory, self.state_dict(), self._resumes)
 
     def __repr__(self) -> str:
         share = self._share
         ranks = f", rank {share.rank} of {share.world_size}" if share.world_size > 1 else ""
         return f"Loader({self.table!r}, {len(self):,} batches of {share.batch_size}{ranks}, epoch {self._epoch})"
-
-    def _note(self, row: int, error: Exception) -> None:
-        self.bad_count += 1
-        if self.bad_count == 1:
-            how = {"skip": "left out", "fill": "filled with zeros"}[self.options.bad]
-            warnings.warn(f"a record is {how}; all such are in loader.bad: {error}", RuntimeWarning, stacklevel=3)
-        if len(self.bad) < _MOST_BAD:
-            self.bad.append(BadRecord(row, self.table.keys[row], error))
-
-
-class _Pending(NamedTuple):
-    """A batch that is being filled."""
-
-    rows: Rows
-    fillings: list[Filling]
 
 
 class _Epoch(Iterator[dict[str, Any]]):
@@ -234,7 +191,7 @@ class _Epoch(Iterator[dict[str, Any]]):
         self._loader = loader
         self._epoch = loader.epoch
         self._queue: _core.Queue | None = _core.Queue(loader._threads)
-        self._pending: deque[_Pending] = deque()
+        self._pending: deque[Pending] = deque()
         self._next = loader._given
         self._end = len(loader)
 
@@ -250,7 +207,7 @@ class _Epoch(Iterator[dict[str, Any]]):
             loader._epoch, loader._start, loader._given = self._epoch + 1, 0, 0
             raise StopIteration
         try:
-            batch = self._finished(self._pending.popleft())
+            batch = loader._batches.finish(self._pending.popleft())
         except BaseException:
             self.close()
             raise
@@ -264,52 +221,19 @@ class _Epoch(Iterator[dict[str, Any]]):
             self._queue.close()
             self._queue = None
 
-    def _begun(self, queue: _core.Queue, number: int) -> _Pending:
+    def _begun(self, queue: _core.Queue, number: int) -> Pending:
         loader = self._loader
         positions = loader._share.positions(number, loader._start)
         rows = loader._order.rows(positions, seed=int(loader.options.seed), epoch=self._epoch)
         # A row that is drawn twice has two crops.
         keys = positions if isinstance(loader._order, Drawn) else None
-        return _Pending(rows, [part.start(queue, rows, keys, self._epoch) for part in loader._parts])
-
-    def _finished(self, pending: _Pending) -> dict[str, Any]:
-        rows, fillings = pending
-        failures: dict[int, Exception] = {}
-        for filling in fillings:
-            for index, error in filling.job.wait():
-                failures.setdefault(index, error)
-        arrays = {name: (array, filling.axis) for filling in fillings for name, array in filling.arrays.items()}
-        bad = np.zeros(len(rows), np.bool_)
-        for index in sorted(failures):
-            bad[index] = True
-            self._judge(int(rows[index]), failures[index])
-        if self._loader.options.bad == "fill":
-            for array, axis in arrays.values():
-                # If one of its arrays failed, so has the record.
-                array[(slice(None), bad) if axis else bad] = 0
-            return self._batch(rows, {name: array for name, (array, _) in arrays.items()}) | {"bad": bad}
-        if not bad.any():
-            return self._batch(rows, {name: array for name, (array, _) in arrays.items()})
-        kept = {name: np.compress(~bad, array, axis) for name, (array, axis) in arrays.items()}
-        return self._batch(rows[~bad], kept)
-
-    def _batch(self, rows: Rows, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, Any]:
-        found = {each.name: each.values(rows) for each in self._loader._lookups}
-        return {**arrays, **found, "row": rows}
-
-    def _judge(self, row: int, error: Exception) -> None:
-        """Raise an error, or note it."""
-        if isinstance(error, IndexError) and not isinstance(error, MissingImageError):
-            key = self._loader.table.keys[row]
-            stores = ", ".join(self._loader.options.beside)
-            error = UnknownKeyError(f"record {row} ({key}): a store beside ({stores}) has no such key")
-        if self._loader.options.bad == "raise" or not isinstance(error, _ERRORS_OF_A_RECORD):
-            raise error
-        self._loader._note(row, error)
+        return loader._batches.begin(queue, rows, keys=keys, epoch=self._epoch)
 
 
-def _restored(table: Records, batch_size: int, options: Options, state: dict[str, int], resumes: bool) -> Loader:
-    loader = Loader(table, batch_size, options)
+def _restored(
+    table: Records, batch_size: int, options: Options, memory: NewMemory, state: dict[str, int], resumes: bool
+) -> Loader:
+    loader = Loader(table, batch_size, options, memory=memory)
     if resumes or state["batches"]:
         loader.load_state_dict(state)
     else:

@@ -14,7 +14,7 @@ from arraystore import _core
 from arraystore.errors import InvalidRequestError
 from arraystore.format.columns import CategoricalColumn
 from arraystore.loader.options import Options, names_of
-from arraystore.loader.ring import Ring
+from arraystore.loader.ring import Memory, NewMemory, Ring
 from arraystore.reader.arguments import number
 from arraystore.reader.array_field import ArrayField
 from arraystore.reader.crops import CropPolicy, OutputForm, size_pair
@@ -70,9 +70,13 @@ class ImagePart:
         Of the loader.
     twin : Records, optional
         Of another store: the table whose rows are asked for, and whose keys say which images these are.
+    memory : callable
+        Makes that of the array.
     """
 
-    def __init__(self, name: str, table: Records, options: Options, *, twin: Records | None = None) -> None:
+    def __init__(
+        self, name: str, table: Records, options: Options, *, twin: Records | None = None, memory: NewMemory = Ring
+    ) -> None:
         self.names: tuple[str, ...] = (name,)
         self._table, self._twin, self._options = table, twin, options
         self._size = size_pair(_IMAGE_SIZE if options.size is None else options.size)
@@ -82,7 +86,8 @@ class ImagePart:
         self._core_form = self._form.core_arguments(np.empty(0, self._dtype))
         # Fails at once if there are no images.
         table._image_field()
-        self._ring: Ring | None = None
+        self._new_memory = memory
+        self._lender: Memory | None = None
 
     def _policy(self, epoch: int) -> CropPolicy:
         asked = self._options
@@ -118,12 +123,12 @@ class ImagePart:
         found = self._table.find(self._twin.keys[rows])
         return np.where(found < 0, -1, self._table.to_store_rows(found))
 
-    def _memory(self, n: int) -> Ring:
+    def _memory(self, n: int) -> Memory:
         nbytes = math.prod(self._form.shape(n)) * self._dtype.itemsize * self._options.views
         # The first batch of an epoch is its largest.
-        if self._ring is None or self._ring.nbytes < nbytes:
-            self._ring = Ring(nbytes, self._options.prefetch + 2)
-        return self._ring
+        if self._lender is None or self._lender.nbytes < nbytes:
+            self._lender = self._new_memory(nbytes, self._options.prefetch + 2)
+        return self._lender
 
 
 class PatchPart:
@@ -135,9 +140,11 @@ class PatchPart:
         The store or view.
     options : Options
         Of the loader.
+    memory : callable
+        Makes that of the arrays.
     """
 
-    def __init__(self, table: Records, options: Options) -> None:
+    def __init__(self, table: Records, options: Options, *, memory: NewMemory = Ring) -> None:
         self._table, self._options = table, options
         self.names: tuple[str, ...] = tuple(table._array_names())
         _only_for_images(options)
@@ -145,7 +152,8 @@ class PatchPart:
         if not 0.0 <= options.flip <= 1.0:
             raise InvalidRequestError(f"flip={options.flip!r}: expected a probability from 0 to 1")
         self._size = None if options.size is None else size_pair(options.size)
-        self._rings: dict[str, Ring] = {}
+        self._new_memory = memory
+        self._lenders: dict[str, Memory] = {}
         self._shapes = {name: self._shape(self._field(name)) for name in self.names}
 
     def _field(self, name: str) -> ArrayField:
@@ -204,10 +212,10 @@ class PatchPart:
     def _memory(self, name: str, n: int) -> npt.NDArray[Any]:
         dtype, shape = self._field(name).dtype, (n, *self._shapes[name])
         nbytes = math.prod(shape) * dtype.itemsize
-        ring = self._rings.get(name)
-        if ring is None or ring.nbytes < nbytes:
-            ring = self._rings[name] = Ring(nbytes, self._options.prefetch + 2)
-        return ring.lend(shape, dtype)
+        lender = self._lenders.get(name)
+        if lender is None or lender.nbytes < nbytes:
+            lender = self._lenders[name] = self._new_memory(nbytes, self._options.prefetch + 2)
+        return lender.lend(shape, dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +237,7 @@ class Lookup:
     names: list[str] | None = None
 
 
-def filling_parts(table: Records, options: Options) -> list[FillingPart]:
+def filling_parts(table: Records, options: Options, *, memory: NewMemory = Ring) -> list[FillingPart]:
     """Make the parts of a batch that the core fills.
 
     Raises
@@ -240,11 +248,11 @@ def filling_parts(table: Records, options: Options) -> list[FillingPart]:
     if table._holds_arrays():
         if options.beside:
             raise InvalidRequestError("beside: only images are read from several stores at once")
-        return [PatchPart(table, options)]
+        return [PatchPart(table, options, memory=memory)]
     if options.turn:
         raise InvalidRequestError("turn=True: only patches are turned, not the images of this store")
-    images = [ImagePart(name, other, options, twin=table) for name, other in options.beside.items()]
-    return [ImagePart("image", table, options), *images]
+    images = [ImagePart(name, each, options, twin=table, memory=memory) for name, each in options.beside.items()]
+    return [ImagePart("image", table, options, memory=memory), *images]
 
 
 def lookups(table: Records, options: Options) -> list[Lookup]:

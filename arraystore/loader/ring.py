@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import math
 import weakref
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Ring"]
+__all__ = ["Memory", "NewMemory", "Ring"]
+
+
+class Memory(Protocol):
+    """Where arrays that the core fills lie."""
+
+    nbytes: int
+
+    def lend(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """Return a C-contiguous array of up to `nbytes` bytes, with any content."""
+        ...
+
+
+# Makes memory for arrays of up to some bytes, of which so many are looked at at the same time.
+NewMemory: TypeAlias = Callable[[int, int], Memory]
 
 
 class Ring:

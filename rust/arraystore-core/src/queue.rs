@@ -165,6 +165,8 @@ impl Queue {
 impl Drop for Queue {
     fn drop(&mut self) {
         if self.process != std::process::id() {
+            // To let go of a handle detaches its thread: here, whichever thread was given the same memory since.
+            self.threads.drain(..).for_each(std::mem::forget);
             return;
         }
         let jobs = {

@@ -1,0 +1,154 @@
+"""Batches of `store.loader` as tensors, by themselves or in a DataLoader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from torch import distributed
+from torch.utils import data
+
+from arraystore.integrations.torch.memory import new_memory
+from arraystore.integrations.torch.options import Epoch, TensorLayout, core_layout, tensors
+from arraystore.loader import BadRecord, Loader, Options
+from arraystore.reader.arguments import integer, switch
+from arraystore.reader.records import Records
+from arraystore.threads import thread_count
+
+__all__ = ["Batches"]
+
+
+class Batches(data.IterableDataset[dict[str, Any]]):
+    """Batches for training, decoded ahead by threads of the core, as dicts of tensors.
+
+    Iterate over it: no worker processes are needed, and no batch is copied. It may also stand in a
+    ``DataLoader(batches, batch_size=None, num_workers=...)``, where the workers share the batches and give them in the
+    same order, and in a ``StatefulDataLoader``.
+
+    Parameters
+    ----------
+    store : Store or View
+        What to read.
+    batch_size : int
+        Records of a batch.
+    layout : {"NCHW", "NHWC", "channels_last"}
+        Of images. ``"channels_last"`` has the shape of NCHW and the memory of NHWC, as PyTorch's memory format.
+    pin_memory : bool, default False
+        Decode into pinned memory, for ``tensor.to("cuda", non_blocking=True)``. Without effect where there is no GPU,
+        and in workers, whose DataLoader has its own `pin_memory`.
+    rank, world_size : int, optional
+        As for `Store.loader`; those of ``torch.distributed`` if not given, and if that is initialised.
+    **options
+        All others of `Store.loader` but `worker` and `workers`.
+
+    Raises
+    ------
+    InvalidRequestError, UnknownColumnError
+        As for `Store.loader`.
+
+    Examples
+    --------
+    >>> import arraystore
+    >>> from arraystore.integrations.torch import Batches
+    >>> batches = Batches(arraystore.open("cropped_256.zarr"), 64, size=96, flip=0.5, labels="order")
+    >>> for epoch in range(2):
+    ...     batches.set_epoch(epoch)
+    ...     for batch in batches:
+    ...         images, orders = batch["image"], batch["order"]
+    >>> images.shape[1:], orders.dtype
+    (torch.Size([3, 96, 96]), torch.int64)
+    """
+
+    def __init__(
+        self,
+        store: Records,
+        batch_size: int,
+        *,
+        layout: TensorLayout = "NCHW",
+        pin_memory: bool = False,
+        rank: int | None = None,
+        world_size: int | None = None,
+        **options: Any,
+    ) -> None:
+        self.store = store
+        self.layout = layout
+        self.pin_memory = switch("pin_memory", pin_memory)
+        joined = distributed.is_available() and distributed.is_initialized()
+        options["rank"] = rank if rank is not None else distributed.get_rank() if joined else 0
+        options["world_size"] = world_size if world_size is not None else distributed.get_world_size() if joined else 1
+        options["layout"] = "NHWC" if store._holds_arrays() else core_layout(layout)
+        self._options = options
+        self._epoch = Epoch()
+        self._loader = self._new_loader(batch_size)
+        # The epoch that was set last, as far as this process has seen.
+        self._seen = 0
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        loader = self._loader_here()
+        if self._epoch.number != self._seen:
+            self._seen = self._epoch.number
+            loader.set_epoch(self._seen)
+        images = [] if self.store._holds_arrays() else ["image", *loader.options.beside]
+        for batch in loader:
+            yield tensors(batch, images=images, layout=self.layout)
+
+    @property
+    def epoch(self) -> int:
+        """Which epoch the next batch belongs to, from 0."""
+        return self._loader.epoch
+
+    @property
+    def label_names(self) -> dict[str, list[str]]:
+        """For each column of labels, what its codes stand for."""
+        return self._loader.label_names
+
+    @property
+    def bad(self) -> list[BadRecord]:
+        """Records that this process left out or filled, the first 10,000 of them."""
+        return self._loader.bad
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next iterator. In a DataLoader with workers, call it before each epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            From 0 to ``2**63 - 1``.
+        """
+        self._seen = self._epoch.number = integer("epoch", epoch, least=0, most=2**63 - 1)
+        self._loader.set_epoch(self._seen)
+
+    def state_dict(self) -> dict[str, int]:
+        """Return where this iteration is; see `Loader.state_dict`."""
+        return self._loader_here().state_dict()
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on where another iteration was; see `Loader.load_state_dict`."""
+        self._loader_here().load_state_dict(state)
+
+    def _loader_here(self) -> Loader:
+        """Return the loader, which in a worker is one of its own, with its share of the batches."""
+        info = data.get_worker_info()
+        options = self._loader.options
+        if info is not None and (options.worker, options.workers) != (info.id, info.num_workers):
+            threads = self._options.get("threads")
+            if threads is None:
+                threads = max(thread_count() // info.num_workers, 1)
+            mine = {"worker": info.id, "workers": info.num_workers, "threads": threads}
+            begun = self._loader
+            self._loader = self._new_loader(begun.batch_size, **mine)
+            self._loader.set_epoch(begun.epoch)
+            if begun.resumes:
+                self._loader.load_state_dict(begun.state_dict())
+        return self._loader
+
+    def _new_loader(self, batch_size: int, **more: int) -> Loader:
+        options = Options(**{**self._options, **more})
+        return Loader(self.store, batch_size, options, memory=partial(new_memory, pinned=self.pin_memory))
+
+    def __repr__(self) -> str:
+        return f"Batches({self._loader!r})"

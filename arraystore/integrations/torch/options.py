@@ -1,0 +1,89 @@
+"""Options that both ways to PyTorch have, and what tensors a batch consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias, TypedDict
+
+import numpy as np
+import torch
+
+from arraystore.errors import InvalidRequestError
+from arraystore.integrations.torch.memory import tensor_over
+from arraystore.reader.crops import CropMode, Size
+from arraystore.reader.records import Records
+
+__all__ = ["Epoch", "TensorLayout", "WhatOptions", "core_layout", "tensors"]
+
+TensorLayout: TypeAlias = Literal["NCHW", "NHWC", "channels_last"]
+
+_CORE_LAYOUTS: dict[str, Literal["NCHW", "NHWC"]] = {"NCHW": "NCHW", "NHWC": "NHWC", "channels_last": "NHWC"}
+
+
+class WhatOptions(TypedDict, total=False):
+    """Options of `Store.loader` that say what a batch consists of."""
+
+    crop: CropMode | None
+    size: Size | None
+    scale: tuple[float, float]
+    ratio: tuple[float, float]
+    flip: float
+    turn: bool
+    dtype: Literal["uint8", "float32"] | None
+    mean: Sequence[float] | float | None
+    std: Sequence[float] | float | None
+    labels: str | Sequence[str]
+    text: str | Sequence[str]
+    dna: bool | Mapping[str, Any]
+    beside: Mapping[str, Records]
+    seed: int
+    bad: Literal["raise", "skip", "fill"]
+    verify: bool
+    threads: int | None
+
+
+class Epoch:
+    """The number of an epoch, which all processes that a dataset was sent to by PyTorch see alike."""
+
+    def __init__(self) -> None:
+        self._number = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    @property
+    def number(self) -> int:
+        """From 0."""
+        return int(self._number)
+
+    @number.setter
+    def number(self, epoch: int) -> None:
+        self._number.fill_(epoch)
+
+
+def core_layout(layout: str) -> Literal["NCHW", "NHWC"]:
+    """Return the order of axes in which the core writes.
+
+    Raises
+    ------
+    InvalidRequestError
+        If there is no such layout.
+    """
+    if layout not in _CORE_LAYOUTS:
+        raise InvalidRequestError(f"layout={layout!r}: expected one of {', '.join(_CORE_LAYOUTS)}")
+    return _CORE_LAYOUTS[layout]
+
+
+def tensors(batch: Mapping[str, Any], *, images: Sequence[str], layout: str) -> dict[str, Any]:
+    """Return a batch with tensors over its arrays; what is no array stays as it is.
+
+    Parameters
+    ----------
+    batch : mapping
+        As a loader gives it.
+    images : sequence of str
+        Names of its parts that are images.
+    layout : {"NCHW", "NHWC", "channels_last"}
+        Of these.
+    """
+    found = {name: tensor_over(part) if isinstance(part, np.ndarray) else part for name, part in batch.items()}
+    if layout == "channels_last":
+        found |= {name: found[name].movedim(-1, -3) for name in images}
+    return found

@@ -1,0 +1,141 @@
+"""Shared memory in which batches go from a worker to its parent, and which is used again when the parent is done.
+
+New shared memory costs more than the decoding of what goes into it, since its pages are made one by one. A worker
+therefore has a few *slots*. The first byte of a slot says whether it is free: the worker marks it when it lends it, the
+process that got it when the last tensor over it is gone. A slot can be sent once for each time it is lent; a tensor
+over it that is sent again, or in another way, is copied as PyTorch does it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import weakref
+from collections.abc import Callable
+from multiprocessing.reduction import ForkingPickler
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.multiprocessing.reductions import reduce_tensor
+
+__all__ = ["SharedRing"]
+
+# Arrays begin at a cache line.
+_HEADER_NBYTES = 64
+_FREE, _TAKEN = 0, 1
+
+# Slots that a worker keeps: those of batches made ahead, sent, and looked at. For more it makes new ones each time.
+_MOST_SLOTS = 8
+
+
+class _Slot:
+    """A piece of shared memory."""
+
+    def __init__(self, nbytes: int, *, kept: bool) -> None:
+        storage = torch.UntypedStorage._new_shared(_HEADER_NBYTES + nbytes)
+        self.memory = torch.empty(0, dtype=torch.uint8).set_(storage)
+        self.bytes: npt.NDArray[np.uint8] = self.memory.numpy()
+        self.kept = kept
+        # Whether the array that was lent last was sent, and whether someone in this process still looks at it.
+        self.sent = False
+        self.looked_at = False
+        self.process = os.getpid()
+
+    @property
+    def free(self) -> bool:
+        return not self.looked_at and self.bytes[0] == _FREE
+
+    def lend(self, nbytes: int) -> npt.NDArray[np.uint8]:
+        self.bytes[0], self.sent, self.looked_at = _TAKEN, False, True
+        # Over a memoryview, NumPy cannot take the memory itself for the base of arrays: all of them keep this one.
+        lent = np.frombuffer(self.bytes.data, np.uint8, nbytes, _HEADER_NBYTES)
+        address = lent.ctypes.data
+        _lent[address] = self
+        weakref.finalize(lent, self._let_go, address).atexit = False
+        return lent
+
+    def _let_go(self, address: int) -> None:
+        if self.process == os.getpid():
+            _lent.pop(address, None)
+            if not self.sent:
+                self.bytes[0] = _FREE
+            self.looked_at = False
+
+
+# By the address of the array.
+_lent: dict[int, _Slot] = {}
+
+# Slots of workers, by their address here, with the process of the worker: to map them again would cost time too.
+_held: dict[int, tuple[int, torch.Tensor]] = {}
+
+
+class SharedRing:
+    """Memory that a worker of a DataLoader hands on to its parent without a copy, and gets back.
+
+    Parameters
+    ----------
+    nbytes : int
+        Of the largest array.
+    most : int
+        Has no meaning here: how many are looked at is decided in the parent.
+    """
+
+    def __init__(self, nbytes: int, most: int) -> None:  # noqa: ARG002 (those of all memories)
+        self.nbytes = nbytes
+        self._slots: list[_Slot] = []
+        # As PyTorch itself says how tensors are sent; other tensors are still sent by its way.
+        ForkingPickler.register(torch.Tensor, _reduced)
+
+    def lend(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """Return an array with any content, over a slot that is free or new."""
+        nbytes = np.dtype(dtype).itemsize * math.prod(shape)
+        slot = next((slot for slot in self._slots if slot.free), None)
+        if slot is None:
+            slot = _Slot(self.nbytes, kept=len(self._slots) < _MOST_SLOTS)
+            if slot.kept:
+                self._slots.append(slot)
+        return slot.lend(nbytes).view(dtype).reshape(shape)
+
+
+def _reduced(tensor: torch.Tensor) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """Say how a tensor is sent to another process."""
+    slot = _lent.get(tensor.data_ptr()) if type(tensor) is torch.Tensor and tensor.device.type == "cpu" else None
+    if slot is None or slot.sent or tensor.requires_grad or slot.process != os.getpid():
+        found: tuple[Callable[..., Any], tuple[Any, ...]] = reduce_tensor(tensor)
+        return found
+    slot.sent = True
+    return _arrived, (slot.memory, slot.process, slot.kept, tensor.dtype, tuple(tensor.shape), tensor.stride())
+
+
+def _arrived(
+    memory: torch.Tensor, worker: int, kept: bool, dtype: torch.dtype, shape: tuple[int, ...], stride: tuple[int, ...]
+) -> torch.Tensor:
+    """Return the tensor in the process that it was sent to."""
+    _let_go_of_the_dead()
+    if kept:
+        _held[memory.data_ptr()] = worker, memory
+    slot: npt.NDArray[np.uint8] = memory.numpy()
+    itemsize = dtype.itemsize
+    span = 1 + sum((length - 1) * step for length, step in zip(shape, stride, strict=True)) if all(shape) else 0
+    lent = np.frombuffer(slot.data, np.uint8, span * itemsize, _HEADER_NBYTES)
+    weakref.finalize(lent, _give_back, slot, os.getpid()).atexit = False
+    return torch.from_numpy(lent).view(dtype).as_strided(shape, stride)
+
+
+def _give_back(slot: npt.NDArray[np.uint8], process: int) -> None:
+    # A process that was forked has a copy of the array, and not the say.
+    if process == os.getpid():
+        slot[0] = _FREE
+        _let_go_of_the_dead()
+
+
+def _let_go_of_the_dead() -> None:
+    """Let go of the slots of workers that have ended."""
+    for worker in {worker for worker, _ in list(_held.values())}:
+        try:
+            os.kill(worker, 0)
+        except OSError:
+            for address in [address for address, (owner, _) in list(_held.items()) if owner == worker]:
+                _held.pop(address, None)

@@ -1,0 +1,163 @@
+"""Batches of given rows: begun, finished, and what is done about records that cannot be read."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from arraystore import _core
+from arraystore.errors import (
+    DamagedStoreError,
+    DecodeError,
+    FormatError,
+    MissingImageError,
+    SourceError,
+    UnknownKeyError,
+)
+from arraystore.loader.options import Options
+from arraystore.loader.parts import Filling, check_names, filling_parts, lookups
+from arraystore.loader.ring import NewMemory, Ring
+from arraystore.reader.indexing import Rows
+from arraystore.reader.records import Records
+
+__all__ = ["BadRecord", "Batches", "Pending"]
+
+# What a record may be at fault of. A missing file or a wrong argument concerns all of them.
+_ERRORS_OF_A_RECORD = (
+    DamagedStoreError,
+    DecodeError,
+    FormatError,
+    MissingImageError,
+    SourceError,
+    UnknownKeyError,
+)
+
+# So many bad records are remembered one by one; the others are counted.
+_MOST_BAD = 10_000
+
+
+class BadRecord(NamedTuple):
+    """A record that could not be read.
+
+    Attributes
+    ----------
+    row : int
+        In the store or view that the loader was made of.
+    key : str
+        Its key.
+    error : Exception
+        Why.
+    """
+
+    row: int
+    key: str
+    error: Exception
+
+
+class Pending(NamedTuple):
+    """A batch that is being filled."""
+
+    rows: Rows
+    fillings: list[Filling]
+
+
+class Batches:
+    """Makes batches of the rows that it is given.
+
+    Parameters
+    ----------
+    table : Records
+        The store or view.
+    options : Options
+        What a batch consists of. Those that say which rows come when do not count here.
+    memory : callable, default Ring
+        Makes the memory of arrays that the core fills.
+
+    Attributes
+    ----------
+    bad : list of BadRecord
+        Records that were left out or filled, the first 10,000 of them.
+    bad_count : int
+        How many they are in all.
+    label_names : dict of str to list of str
+        For each column of labels, what its codes stand for.
+    """
+
+    def __init__(self, table: Records, options: Options, *, memory: NewMemory = Ring) -> None:
+        self.table = table
+        self.options = options
+        self.bad: list[BadRecord] = []
+        self.bad_count = 0
+        self._parts = filling_parts(table, options, memory=memory)
+        self._lookups = lookups(table, options)
+        check_names(self._parts, self._lookups)
+        self.label_names = {each.name: each.names for each in self._lookups if each.names is not None}
+
+    def begin(self, queue: _core.Queue, rows: Rows, *, keys: Rows | None = None, epoch: int) -> Pending:
+        """Let the threads of a queue fill a batch.
+
+        Parameters
+        ----------
+        queue : Queue
+            Whose threads.
+        rows : ndarray of int64, shape (n,)
+            Of the table.
+        keys : ndarray of int64, shape (n,), optional
+            What takes the place of the rows in random choices.
+        epoch : int
+            What else they depend on.
+        """
+        return Pending(rows, [part.start(queue, rows, keys, epoch) for part in self._parts])
+
+    def finish(self, pending: Pending) -> dict[str, Any]:
+        """Wait for a batch, and add what is looked up.
+
+        Raises
+        ------
+        ArraystoreError
+            That of the first record that fails, unless the options let it pass.
+        """
+        rows, fillings = pending
+        failures: dict[int, Exception] = {}
+        for filling in fillings:
+            for index, error in filling.job.wait():
+                failures.setdefault(index, error)
+        arrays = {name: (array, filling.axis) for filling in fillings for name, array in filling.arrays.items()}
+        bad = np.zeros(len(rows), np.bool_)
+        for index in sorted(failures):
+            bad[index] = True
+            self._judge(int(rows[index]), failures[index])
+        if self.options.bad == "fill":
+            for array, axis in arrays.values():
+                # If one of its arrays failed, so has the record.
+                array[(slice(None), bad) if axis else bad] = 0
+            return self._batch(rows, {name: array for name, (array, _) in arrays.items()}) | {"bad": bad}
+        if not bad.any():
+            return self._batch(rows, {name: array for name, (array, _) in arrays.items()})
+        kept = {name: np.compress(~bad, array, axis) for name, (array, axis) in arrays.items()}
+        return self._batch(rows[~bad], kept)
+
+    def _batch(self, rows: Rows, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, Any]:
+        found = {each.name: each.values(rows) for each in self._lookups}
+        return {**arrays, **found, "row": rows}
+
+    def _judge(self, row: int, error: Exception) -> None:
+        """Raise an error, or note it."""
+        if isinstance(error, IndexError) and not isinstance(error, MissingImageError):
+            stores = ", ".join(self.options.beside)
+            error = UnknownKeyError(f"record {row} ({self.table.keys[row]}): a store beside ({stores}) has no such key")
+        if self.options.bad == "raise" or not isinstance(error, _ERRORS_OF_A_RECORD):
+            raise error
+        self._note(row, error)
+
+    def _note(self, row: int, error: Exception) -> None:
+        self.bad_count += 1
+        if self.bad_count == 1:
+            how = {"skip": "left out", "fill": "filled with zeros"}[self.options.bad]
+            # Above this function stand _judge, finish and who iterates for the user.
+            warnings.warn(f"a record is {how}; all such are in loader.bad: {error}", RuntimeWarning, stacklevel=5)
+        if len(self.bad) < _MOST_BAD:
+            self.bad.append(BadRecord(row, self.table.keys[row], error))

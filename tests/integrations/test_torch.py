@@ -1,0 +1,435 @@
+"""Stores in PyTorch: samples and batches against those of the store, in workers, over ranks, and resumed."""
+
+import gc
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import arraystore
+from arraystore.errors import InvalidRequestError
+from arraystore.testing import make_bioscan5m
+from arraystore.testing.biosr import make_biosr
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+
+from torch.utils.data import DataLoader, DistributedSampler  # noqa: E402
+
+from arraystore.integrations.torch import (  # noqa: E402
+    Batches,
+    Dataset,
+    collate,
+    travel,
+)
+from arraystore.integrations.torch.memory import new_memory, tensor_over  # noqa: E402
+
+# A worker is a fork of a process with threads; that is what is tested.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
+    # torchdata calls what torch has deprecated, and torch advises fewer workers where there are fewer cores.
+    pytest.mark.filterwarnings("ignore:.set_vital. is deprecated:UserWarning"),
+    pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
+]
+
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("torch")
+    package = make_bioscan5m(folder, 62, distinct=20, form="zip-stored", rows_without_image=2)
+    arraystore.ingest(package.sources(), folder / "images.zarr", metadata=package.metadata, progress=False)
+    return folder / "images.zarr"
+
+
+@pytest.fixture(scope="module")
+def images(path):
+    """A view of what can be decoded, so that its rows are not those of the store."""
+    with arraystore.open(path) as store:
+        yield store.select(np.flatnonzero(store.status == 0)[::-1])
+
+
+@pytest.fixture(scope="module")
+def patches(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("biosr")
+    arraystore.ingest(make_biosr(folder).root, folder / "biosr.zarr", progress=False)
+    with arraystore.open(folder / "biosr.zarr") as store:
+        yield store
+
+
+def crops(store, rows=slice(None), **options):
+    return store.crops(rows, SIZE, layout="NCHW", **options)
+
+
+def loaded(dataset, **options):
+    """All batches of a DataLoader over a dataset."""
+    return list(DataLoader(dataset, collate_fn=collate, **options))
+
+
+def joined(batches, name):
+    return np.concatenate([np.asarray(batch[name]) for batch in batches])
+
+
+# Samples
+
+
+def test_samples_are_the_crops_of_the_store(images):
+    dataset = Dataset(images, size=SIZE, flip=0.5, seed=3, labels=["order", "coord-lat"], text="processid")
+    dataset.set_epoch(2)
+    expected = crops(images, flip=0.5, seed=3, epoch=2)
+    codes = images.labels("order").codes
+    assert len(dataset) == len(images)
+    for row in (0, 7, -1):
+        sample = dataset[row]
+        assert sample["image"].dtype == torch.uint8
+        np.testing.assert_array_equal(sample["image"], expected[row])
+        assert int(sample["order"]) == codes[row]
+        assert sample["processid"] == images.keys[row]
+        assert int(sample["row"]) == row % len(images)
+    assert dataset.label_names["order"] == images.labels("order").names
+    np.testing.assert_array_equal(dataset[images.keys[4]]["image"], expected[4])
+
+
+def test_a_batch_is_the_same_however_it_is_asked_for(images):
+    dataset = Dataset(images, size=SIZE, flip=0.5, labels="order", text="processid")
+    rows = [5, 2, 9, 2]
+    whole = collate(dataset.__getitems__(rows))
+    for other in (dataset[rows], collate([dataset[row] for row in rows]), collate(list(dataset.__getitems__(rows)))):
+        assert list(other) == list(whole)
+        for name in ("image", "order", "row"):
+            assert other[name].dtype == whole[name].dtype
+            np.testing.assert_array_equal(other[name], whole[name])
+        assert other["processid"] == whole["processid"]
+    np.testing.assert_array_equal(whole["image"], crops(images, rows, flip=0.5))
+
+
+def test_the_end_of_a_dataset_is_an_index_error(images):
+    dataset = Dataset(images, size=SIZE)
+    with pytest.raises(IndexError):
+        dataset[len(images)]
+    assert sum(1 for _ in dataset) == len(images)
+    samples = dataset.__getitems__([1, 2])
+    with pytest.raises(IndexError):
+        samples[2]
+    assert [int(each["row"]) for each in samples] == [1, 2]
+
+
+def test_a_transform_takes_samples(images):
+    def transform(sample):
+        return {"bright": sample["image"].float().mean(), "key": sample["processid"]}
+
+    dataset = Dataset(images, size=SIZE, text="processid", transform=transform)
+    batch = next(iter(DataLoader(dataset, 8, collate_fn=collate)))
+    np.testing.assert_allclose(batch["bright"], crops(images, range(8)).mean((1, 2, 3)), rtol=1e-5)
+    assert batch["key"] == list(images.keys[:8])
+    assert dataset[0]["bright"] == batch["bright"][0]
+
+
+def test_layouts_have_the_same_pixels(images):
+    planes = Dataset(images, size=SIZE)[:8]["image"]
+    last = Dataset(images, size=SIZE, layout="channels_last")[:8]["image"]
+    rows = Dataset(images, size=SIZE, layout="NHWC")[:8]["image"]
+    assert planes.is_contiguous()
+    assert last.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(planes, last)
+    assert torch.equal(planes, rows.permute(0, 3, 1, 2))
+
+
+def test_normalised_floats(images):
+    options = {"dtype": "float32", "mean": (0.4, 0.5, 0.6), "std": (0.2, 0.2, 0.3)}
+    batch = Dataset(images, size=SIZE, **options)[:6]
+    np.testing.assert_array_equal(batch["image"], crops(images, range(6), **options))
+
+
+def test_patches_are_samples(patches):
+    dataset = Dataset(patches, labels="level", transform=None)
+    whole = patches.arrays(range(4))
+    sample, batch = dataset[3], dataset[:4]
+    for name in ("wf", "gt"):
+        np.testing.assert_array_equal(sample[name], whole[name][3])
+        np.testing.assert_array_equal(batch[name], whole[name])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"layout": "CHW"}, "layout"), ({"views": 2}, "views"), ({"flip": 2.0}, "flip"), ({"threads": 0}, "threads")],
+)
+def test_wrong_options_are_refused_at_once(images, options, message):
+    with pytest.raises(InvalidRequestError, match=message):
+        Dataset(images, **options)
+
+
+# Workers
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_workers_give_what_this_process_gives(images, method):
+    dataset = Dataset(images, size=SIZE, flip=0.5, labels="order", text="processid")
+    dataset.set_epoch(1)
+    here = loaded(dataset, batch_size=16)  # its threads run while workers are forked
+    there = loaded(dataset, batch_size=16, num_workers=2, multiprocessing_context=method)
+    for name in ("image", "order", "row"):
+        np.testing.assert_array_equal(joined(here, name), joined(there, name))
+    assert [batch["processid"] for batch in here] == [batch["processid"] for batch in there]
+    np.testing.assert_array_equal(joined(there, "image"), crops(images, flip=0.5, epoch=1))
+
+
+def test_workers_that_live_on_see_the_epoch(images):
+    dataset = Dataset(images, size=SIZE)
+    loader = DataLoader(dataset, 16, num_workers=1, persistent_workers=True, collate_fn=collate)
+    for epoch in range(3):
+        dataset.set_epoch(epoch)
+        np.testing.assert_array_equal(joined(list(loader), "image"), crops(images, epoch=epoch))
+
+
+def test_a_dataset_is_small_when_it_travels(images):
+    dataset = Dataset(images, size=SIZE, labels="species")
+    dataset[:4]
+    assert len(pickle.dumps(dataset)) < 20_000
+    again = pickle.loads(pickle.dumps(dataset))
+    assert torch.equal(again[:4]["image"], dataset[:4]["image"])
+
+
+def test_batches_in_workers_keep_their_memory(images):
+    """A user may keep batches: later ones do not change them."""
+    loader = DataLoader(Dataset(images, size=SIZE), 4, num_workers=2, collate_fn=collate)
+    kept = [batch["image"] for batch in loader]
+    np.testing.assert_array_equal(np.concatenate(kept), crops(images))
+
+
+def test_ranks_share_the_samples(images):
+    dataset = Dataset(images, size=SIZE)
+    rows = []
+    for rank in range(3):
+        sampler = DistributedSampler(dataset, num_replicas=3, rank=rank, shuffle=True, drop_last=False)
+        sampler.set_epoch(1)
+        rows.append(joined(loaded(dataset, batch_size=5, sampler=sampler), "row"))
+    assert len({len(each) for each in rows}) == 1
+    assert set(np.concatenate(rows).tolist()) == set(range(len(images)))
+
+
+def test_bad_records_are_left_out_or_marked(path):
+    with arraystore.open(path) as store:
+        good = store.status == 0
+        assert not good.all()
+        with pytest.warns(RuntimeWarning, match="left out"):
+            found = loaded(Dataset(store, size=SIZE, bad="skip"), batch_size=16)
+        np.testing.assert_array_equal(joined(found, "row"), np.flatnonzero(good))
+        with pytest.warns(RuntimeWarning, match="filled with zeros"):
+            batch = Dataset(store, size=SIZE, bad="fill")[:]
+        np.testing.assert_array_equal(batch["bad"], ~good)
+        assert not batch["image"][~good].any()
+        with pytest.raises(arraystore.errors.MissingImageError):
+            Dataset(store, size=SIZE)[:]
+
+
+# Memory
+
+
+def test_a_tensor_lies_over_the_memory_of_its_array():
+    array = np.arange(12, dtype=np.float32).reshape(3, 4)
+    tensor = tensor_over(array)
+    array[1, 1] = 99
+    assert tensor[1, 1] == 99
+    assert tensor_over(array[:0]).shape == (0, 4)
+
+
+def test_pinned_memory_is_asked_for_where_there_is_a_gpu(monkeypatch):
+    asked = []
+    empty = torch.empty
+
+    def pinned(*shape, pin_memory=False, **options):
+        asked.append(pin_memory)
+        return empty(*shape, **options)
+
+    assert type(new_memory(8, 1, pinned=True)).__name__ == ("PinnedMemory" if torch.cuda.is_available() else "Ring")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "empty", pinned)
+    assert new_memory(24, 1, pinned=True).lend((3, 4), np.uint16).shape == (3, 4)
+    assert asked == [True]
+
+
+class Halves(torch.utils.data.Dataset):
+    """Batches of which a part is sent, or the same memory twice."""
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitems__(self, rows):
+        images = self.dataset[rows]["image"]
+        return images, images[:, :1], images[1:], images.view(-1), self.dataset[rows]["image"]
+
+
+def identity(batch):
+    return batch
+
+
+def test_what_is_sent_in_parts_and_twice_is_whole(images):
+    expected = crops(images)
+    kept = list(DataLoader(Halves(Dataset(images, size=SIZE)), 8, num_workers=2, collate_fn=identity))
+    for number, (whole, red, rest, flat, again) in enumerate(kept):
+        part = expected[number * 8 : number * 8 + 8]
+        np.testing.assert_array_equal(whole, part)
+        np.testing.assert_array_equal(red, part[:, :1])
+        np.testing.assert_array_equal(rest, part[1:])
+        np.testing.assert_array_equal(flat, part.reshape(-1))
+        np.testing.assert_array_equal(again, part)
+
+
+def test_memory_of_workers_is_used_again_and_then_let_go_of(images):
+    addresses = set()
+    dataset = Dataset(images, size=SIZE)
+    for epoch in range(4):
+        dataset.set_epoch(epoch)
+        expected = crops(images, epoch=epoch)
+        kept = None
+        for number, batch in enumerate(DataLoader(dataset, 2, num_workers=1, collate_fn=collate)):
+            if number == 3:
+                kept = batch["image"][1:, :, 5:9]  # a view keeps it as well
+            addresses.add(batch["image"].data_ptr())
+            np.testing.assert_array_equal(batch["image"], expected[2 * number : 2 * number + 2])
+        np.testing.assert_array_equal(kept, expected[7:8, :, 5:9])
+    del batch, kept
+    gc.collect()
+    assert len(addresses) <= 4 * travel._MOST_SLOTS < 4 * len(images) // 2
+    assert travel._held == {}
+
+
+def test_a_slot_is_not_lent_while_anyone_looks_at_it():
+    ring = travel.SharedRing(1000, 1)
+    first = ring.lend((10, 10), np.uint8)
+    address = first.ctypes.data
+    assert ring.lend((10, 10), np.uint8).ctypes.data != address
+    view = torch.from_numpy(first)[3:]
+    del first
+    assert ring.lend((5,), np.float32).ctypes.data != address
+    del view
+    assert ring.lend((5,), np.float32).ctypes.data == address
+    sent = tensor_over(ring.lend((5,), np.float32))
+    rebuild, arguments = travel._reduced(sent)
+    address = sent.data_ptr()
+    arrived = rebuild(*arguments)
+    arrived[:] = 7
+    assert (sent == 7).all()
+    assert travel._reduced(sent)[0] is not rebuild  # the second time it is copied
+    del sent, arguments
+    assert ring.lend((5,), np.float32).ctypes.data != address
+    del arrived
+    travel._held.clear()
+    assert ring.lend((5,), np.float32).ctypes.data == address
+
+
+@pytest.mark.parametrize("convert", [torch.from_numpy, torch.from_dlpack, np.from_dlpack])
+def test_the_memory_of_a_tensor_is_not_used_again(images, convert):
+    """The ring of the loader sees who refers to an array by way of another library."""
+    loader = images.loader(4, size=SIZE, shuffle=None, prefetch=1)
+    kept = [convert(batch["image"]) for batch in loader]
+    gc.collect()
+    list(loader)
+    np.testing.assert_array_equal(np.concatenate(kept), images.crops(range(len(images)), SIZE))
+
+
+def test_a_tensor_that_is_let_go_of_gives_its_memory_back(images):
+    batches = Batches(images, 4, size=SIZE, shuffle=None)
+    addresses = {batch["image"].data_ptr() for _ in range(4) for batch in batches}
+    assert len(addresses) <= 6
+
+
+# Batches of the loader
+
+
+def test_batches_are_those_of_the_loader(images):
+    options = {"size": SIZE, "flip": 0.5, "seed": 4, "labels": "order", "text": "processid", "views": 2}
+    batches = Batches(images, 8, **options)
+    loader = images.loader(8, layout="NCHW", **options)
+    for _ in range(2):  # the second epoch is another
+        pairs = list(zip(batches, loader, strict=True))
+        assert len(pairs) == len(batches) == len(loader)
+        for tensors, arrays in pairs:
+            assert tensors["image"].shape[:3] == (2, len(tensors["row"]), 3)
+            for name in ("image", "order", "row"):
+                np.testing.assert_array_equal(tensors[name], arrays[name])
+            assert tensors["processid"] == arrays["processid"]
+    assert batches.epoch == 2
+    assert batches.label_names == loader.label_names
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("lives", [False, True])
+def test_workers_share_the_batches_in_order(images, workers, lives):
+    batches = Batches(images, 8, size=SIZE)
+    loader = DataLoader(batches, batch_size=None, num_workers=workers, persistent_workers=lives)
+    expected = images.loader(8, size=SIZE, layout="NCHW")
+    for epoch in (0, 5):
+        batches.set_epoch(epoch)
+        expected.set_epoch(epoch)
+        found = list(loader)
+        assert len(found) == len(loader) == len(expected)
+        for tensors, arrays in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(tensors["row"], arrays["row"])
+            np.testing.assert_array_equal(tensors["image"], arrays["image"])
+
+
+def test_spawned_workers_share_the_batches(images):
+    batches = Batches(images, 8, size=SIZE)
+    found = list(DataLoader(batches, batch_size=None, num_workers=2, multiprocessing_context="spawn"))
+    np.testing.assert_array_equal(joined(found, "row"), joined(list(batches), "row"))
+
+
+def test_ranks_of_torch_distributed_are_taken(images, monkeypatch):
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 1)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 3)
+    found = joined(list(Batches(images, 4, size=SIZE)), "row")
+    expected = images.loader(4, size=SIZE, rank=1, world_size=3)
+    np.testing.assert_array_equal(found, joined(list(expected), "row"))
+    assert len(Batches(images, 4, size=SIZE, rank=0, world_size=1)) == -(-len(images) // 4)
+
+
+def test_a_state_is_continued(images):
+    first = Batches(images, 8, size=SIZE)
+    iterator = iter(first)
+    begun = [next(iterator)["row"] for _ in range(3)]
+    second = pickle.loads(pickle.dumps(Batches(images, 8, size=SIZE)))
+    second.load_state_dict(first.state_dict())
+    rest = [batch["row"] for batch in second]
+    np.testing.assert_array_equal(torch.cat(begun + rest), joined(list(Batches(images, 8, size=SIZE)), "row"))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_stateful_data_loaders_resume(images, workers):
+    torchdata = pytest.importorskip("torchdata.stateful_dataloader", reason="torchdata is not installed")
+
+    def new():
+        return torchdata.StatefulDataLoader(Batches(images, 4, size=SIZE), batch_size=None, num_workers=workers)
+
+    whole = [batch["row"] for batch in new()]
+    for stop in (1, 4, 7):
+        loader = new()
+        iterator = iter(loader)
+        begun = [next(iterator)["row"] for _ in range(stop)]
+        state = pickle.loads(pickle.dumps(loader.state_dict()))
+        del iterator
+        again = new()
+        again.load_state_dict(state)
+        rest = [batch["row"] for batch in again]
+        np.testing.assert_array_equal(torch.cat(begun + rest), torch.cat(whole))
+
+
+def test_a_state_without_workers_is_not_taken_by_workers(images):
+    first, second = Batches(images, 8, size=SIZE), Batches(images, 8, size=SIZE)
+    iterator = iter(first)
+    next(iterator)
+    second.load_state_dict(first.state_dict())
+    with pytest.raises(InvalidRequestError, match="workers"):
+        list(DataLoader(second, batch_size=None, num_workers=2))
+
+
+def test_without_torch_arraystore_loads_nothing_of_it():
+    code = "import sys, arraystore.integrations; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
