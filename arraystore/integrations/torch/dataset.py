@@ -10,6 +10,7 @@ import numpy as np
 from torch.utils import data
 
 from arraystore import _core
+from arraystore.errors import InvalidRequestError
 from arraystore.integrations.torch.memory import new_memory
 from arraystore.integrations.torch.options import Epoch, TensorLayout, WhatOptions, check_options, core_layout, tensors
 from arraystore.loader import BadRecord, Batches, Options
@@ -117,6 +118,11 @@ class Dataset(data.Dataset[Any]):
             return collate(self.__getitems__(index))
         rows = np.array([single_row(index, len(self), self.store.find)], np.int64)
         samples = self._samples(rows)
+        if len(samples) == 0:
+            raise InvalidRequestError(
+                f"record {rows[0]} cannot be read, and bad='skip' leaves such out of batches, which one sample is not: "
+                "use batches, or bad='fill'"
+            )
         return samples[0] if self.transform is None else self.transform(samples[0])
 
     def __getitems__(self, indices: Index) -> Sequence[Any]:
