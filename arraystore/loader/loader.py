@@ -64,7 +64,6 @@ class Loader:
         )
         self._threads = thread_count(options.threads)
         self._memory = memory
-        self._memory = memory
         self._batches = Batches(table, options, memory=memory)
         self.label_names = self._batches.label_names
         self._order = _order(table, options)
