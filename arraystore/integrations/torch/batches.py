@@ -10,7 +10,7 @@ from torch import distributed
 from torch.utils import data
 
 from arraystore.integrations.torch.memory import new_memory
-from arraystore.integrations.torch.options import Epoch, TensorLayout, core_layout, tensors
+from arraystore.integrations.torch.options import Epoch, TensorLayout, check_options, core_layout, tensors
 from arraystore.loader import BadRecord, Loader, Options
 from arraystore.reader.arguments import integer, switch
 from arraystore.reader.records import Records
@@ -71,6 +71,7 @@ class Batches(data.IterableDataset[dict[str, Any]]):
         world_size: int | None = None,
         **options: Any,
     ) -> None:
+        check_options(options, foreign=("worker", "workers"), where="the DataLoader tells each worker its share")
         self.store = store
         self.layout = layout
         self.pin_memory = switch("pin_memory", pin_memory)

@@ -12,7 +12,7 @@ from torch.utils import data
 from arraystore import _core
 from arraystore.errors import InvalidRequestError
 from arraystore.integrations.torch.memory import new_memory
-from arraystore.integrations.torch.options import Epoch, TensorLayout, WhatOptions, core_layout, tensors
+from arraystore.integrations.torch.options import Epoch, TensorLayout, WhatOptions, check_options, core_layout, tensors
 from arraystore.loader import BadRecord, Batches, Options
 from arraystore.reader.arguments import integer
 from arraystore.reader.indexing import Index, Rows, batch_rows, is_single, single_row
@@ -22,6 +22,8 @@ from arraystore.threads import thread_count
 __all__ = ["Dataset", "Samples", "collate"]
 
 Sample = dict[str, Any]
+
+_OF_THE_ORDER = ("shuffle", "weights", "rank", "world_size", "worker", "workers", "drop_last", "prefetch")
 
 
 class Samples(Sequence[Sample]):
@@ -95,8 +97,8 @@ class Dataset(data.Dataset[Any]):
         layout: TensorLayout = "NCHW",
         **options: Unpack[WhatOptions],
     ) -> None:
-        if "views" in options:
-            raise InvalidRequestError("views: samples have one view; use Batches, or transform", "views_of_samples")
+        check_options(options, foreign=_OF_THE_ORDER, where="the sampler of the DataLoader decides about the order")
+        check_options(options, foreign=("views",), where="samples have one view; use Batches, or transform")
         self.store = store
         self.transform = transform
         self.layout = layout
@@ -116,6 +118,11 @@ class Dataset(data.Dataset[Any]):
             return collate(self.__getitems__(index))
         rows = np.array([single_row(index, len(self), self.store.find)], np.int64)
         samples = self._samples(rows)
+        if len(samples) == 0:
+            raise InvalidRequestError(
+                f"record {rows[0]} cannot be read, and bad='skip' leaves such out of batches, which one sample is not: "
+                "use batches, or bad='fill'"
+            )
         return samples[0] if self.transform is None else self.transform(samples[0])
 
     def __getitems__(self, indices: Index) -> Sequence[Any]:

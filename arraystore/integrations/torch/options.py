@@ -13,7 +13,7 @@ from arraystore.integrations.torch.memory import tensor_over
 from arraystore.reader.crops import CropMode, Size
 from arraystore.reader.records import Records
 
-__all__ = ["Epoch", "TensorLayout", "WhatOptions", "core_layout", "tensors"]
+__all__ = ["Epoch", "TensorLayout", "WhatOptions", "check_options", "core_layout", "tensors"]
 
 TensorLayout: TypeAlias = Literal["NCHW", "NHWC", "channels_last"]
 
@@ -56,6 +56,19 @@ class Epoch:
     @number.setter
     def number(self, epoch: int) -> None:
         self._number.fill_(epoch)
+
+
+def check_options(given: Mapping[str, Any], *, foreign: Sequence[str], where: str) -> None:
+    """Refuse options of `Store.loader` that somebody else decides about.
+
+    Raises
+    ------
+    InvalidRequestError
+        If one of the foreign options is given; `where` says who decides.
+    """
+    wrong = [name for name in foreign if name in given]
+    if wrong:
+        raise InvalidRequestError(f"{', '.join(wrong)}: {where}")
 
 
 def core_layout(layout: str) -> Literal["NCHW", "NHWC"]:
