@@ -57,6 +57,26 @@ def epochs(loader: Any) -> Epoch:
     return epoch
 
 
+@peer(*WORKS, name="arraystore in a DataLoader", needs=["arraystore", "torch"], settings="integrations.torch.Dataset")
+def arraystore_dataset(task: Task) -> Epoch:
+    from torch.utils.data import DataLoader
+
+    import arraystore
+    from arraystore.integrations.torch import Dataset, collate
+
+    # Where bytes are asked for, channels stand last in memory, as the core writes them fastest.
+    form = {"dtype": "float32", "mean": task.mean, "std": task.std} if task.is_float else {"layout": "channels_last"}
+    dataset = Dataset(arraystore.open(task.store), size=task.size, flip=0.5, **form)
+    loader = DataLoader(dataset, task.batch_rows, shuffle=True, collate_fn=collate, **options(task))
+
+    def epoch(number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        dataset.set_epoch(number)
+        for batch in loader:
+            yield batch["image"].numpy(), batch["row"].numpy()
+
+    return epoch
+
+
 def mapped(task: Task, read: Callable[[int], Any]) -> Epoch:
     """Make a DataLoader over a function of the row."""
     from torch.utils.data import DataLoader, Dataset
