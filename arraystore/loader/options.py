@@ -59,8 +59,8 @@ class Options:
         choice("bad", self.bad, get_args(BadMode))
         if self.crop is not None:
             choice("crop", self.crop, get_args(CropMode))
-        if self.shuffle is not None:
-            choice("shuffle", self.shuffle, get_args(Shuffle))
+        if self.shuffle not in (None, *get_args(Shuffle)):
+            raise InvalidRequestError(f"shuffle={self.shuffle!r}: expected 'full', 'window', or None for no shuffle")
         if self.weights is not None and self.shuffle != "full":
             raise InvalidRequestError(f"shuffle={self.shuffle!r}: rows drawn by weights come in random order")
         integer("seed", self.seed, least=0, most=2**64 - 1)
