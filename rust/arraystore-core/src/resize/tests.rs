@@ -99,6 +99,11 @@ fn cases(draws: &mut Draws) -> Vec<(Size, Size)> {
         (size(65, 65), size(2, 2)),
         (size(2, 30_000), size(1, 1)),
         (size(12_600, 2), size(2, 2)),
+        // Windows of sixteen bytes hold the pixels of two weights, of one, and too few.
+        (size(4, 60), size(4, 50)),
+        (size(4, 75), size(4, 50)),
+        (size(4, 82), size(4, 50)),
+        (size(4, 90), size(4, 50)),
         (size(5, 64), size(4, 63)),
         (size(5, 64), size(4, 65)),
     ]);
