@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import numpy.typing as npt
-
-from arraystore.format.columns import Column, Texts, WritableColumn
 from arraystore.format.layout import DEFAULT_SHARD_NBYTES, whole_items
 from arraystore.format.spec import FieldKind, FieldSpec, StoreSpec
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from arraystore.format.columns import Column, Texts, WritableColumn
 
 # Group of the keys and of their index; a ragged field of texts like any other, which is none of the specification.
 KEY = "key"
