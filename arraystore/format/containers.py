@@ -10,7 +10,8 @@ from arraystore.errors import FormatError
 from arraystore.format.zarr import ZarrLayout, is_zarr, open_zarr
 
 if TYPE_CHECKING:
-    from arraystore.format.base import GrowingStore, Layout, StoreWriter
+    from arraystore.format.base import Layout
+    from arraystore.format.writer import GrowingStore, StoreWriter
 
 _ZARR_SUFFIX = ".zarr"
 _HDF5_SUFFIXES = (".h5", ".hdf5")
