@@ -97,6 +97,8 @@ class Contestant:
         self.begun = time.perf_counter()
         self.process = subprocess.Popen(
             [sys.executable, __file__, str(orders), str(answers)],
+            # A source tree starts from bytecode too, as what is installed does.
+            env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
             pass_fds=(orders, answers),
             stdout=self._errors,
             stderr=self._errors,
