@@ -34,7 +34,7 @@ class Contest:
     modules : tuple of str
         Of `peers`, that define who takes part.
     drive : {"rows", "epochs"}
-        How a peer is asked to work; see `contestant`.
+        How a peer is asked to work; see `drives`.
     unit : str
         What is counted.
     check : callable

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,8 @@ from arraystore.errors import DamagedStoreError
 from arraystore.format.spec import Codec
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from arraystore.format.arrays import ArrayForm
 
 _ZSTD_LEVEL = 3
@@ -65,6 +66,9 @@ def compress_items(packed: Path, form: ArrayForm, directory: Path, *, threads: i
     threads : int
         Threads that compress.
     """
+    # Imported here: who reads needs nothing of it.
+    from concurrent.futures import ThreadPoolExecutor
+
     dtype = np.dtype(form.dtype).newbyteorder("<")
     items = np.memmap(packed, dtype, "r", shape=(form.length, *form.item_shape))
     with ThreadPoolExecutor(threads) as pool:

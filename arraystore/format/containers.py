@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from arraystore.errors import FormatError
-from arraystore.format.base import GrowingStore, Layout, StoreWriter
-from arraystore.format.hdf5 import SUFFIXES, is_hdf5, is_hdf5_store, open_hdf5
-from arraystore.format.hdf5_writer import Hdf5Writer
 from arraystore.format.zarr import ZarrLayout, is_zarr, open_zarr
-from arraystore.format.zarr_growth import ZarrGrowth
-from arraystore.format.zarr_writer import ZarrWriter
+
+if TYPE_CHECKING:
+    from arraystore.format.base import Layout
+    from arraystore.format.writer import GrowingStore, StoreWriter
 
 _ZARR_SUFFIX = ".zarr"
+_HDF5_SUFFIXES = (".h5", ".hdf5")
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+# HDF5 and all that writes are loaded where they are needed: who opens a store in Zarr starts sooner without them.
 
 
 def open_layout(path: str | os.PathLike[str]) -> Layout:
@@ -40,6 +44,8 @@ def open_layout(path: str | os.PathLike[str]) -> Layout:
         If the file is cut short.
     """
     if is_hdf5(path) or _should_be_hdf5(path):
+        from arraystore.format.hdf5 import open_hdf5
+
         return open_hdf5(path)
     return open_zarr(path)
 
@@ -59,9 +65,28 @@ def is_store(path: str | os.PathLike[str]) -> bool:
     bool
     """
     if is_hdf5(path) or _should_be_hdf5(path):
+        from arraystore.format.hdf5 import is_hdf5_store
+
         # A publisher's HDF5 file is none.
         return is_hdf5_store(path)
     return is_zarr(Path(path))
+
+
+def is_hdf5(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a path is an HDF5 file, whatever it holds: by its signature, maybe behind a user block."""
+    try:
+        with Path(path).open("rb") as file:
+            nbytes = file.seek(0, os.SEEK_END)
+            start = 0
+            while start < nbytes:
+                file.seek(start)
+                if file.read(len(_HDF5_SIGNATURE)) == _HDF5_SIGNATURE:
+                    return True
+                # HDF5 File Format Specification, II.A: at 0, 512, 1024, 2048 and so on.
+                start = max(512, 2 * start)
+    except OSError:
+        pass
+    return False
 
 
 def open_writer(path: str | os.PathLike[str]) -> StoreWriter:
@@ -76,7 +101,13 @@ def open_writer(path: str | os.PathLike[str]) -> StoreWriter:
     -------
     StoreWriter
     """
-    return Hdf5Writer(path) if _is_named_hdf5(path) else ZarrWriter(path)
+    if _is_named_hdf5(path):
+        from arraystore.format.hdf5_writer import Hdf5Writer
+
+        return Hdf5Writer(path)
+    from arraystore.format.zarr_writer import ZarrWriter
+
+    return ZarrWriter(path)
 
 
 def open_growing(path: str | os.PathLike[str]) -> GrowingStore:
@@ -112,6 +143,8 @@ def open_growing(path: str | os.PathLike[str]) -> GrowingStore:
             "NEW.zarr -o BOTH.zarr`",
             "cannot-grow",
         )
+    from arraystore.format.zarr_growth import ZarrGrowth
+
     return ZarrGrowth(layout)
 
 
@@ -127,7 +160,7 @@ def names_store(path: str | os.PathLike[str]) -> bool:
     -------
     bool
     """
-    return Path(path).suffix.lower() in (_ZARR_SUFFIX, *SUFFIXES)
+    return Path(path).suffix.lower() in (_ZARR_SUFFIX, *_HDF5_SUFFIXES)
 
 
 def _should_be_hdf5(path: str | os.PathLike[str]) -> bool:
@@ -135,4 +168,4 @@ def _should_be_hdf5(path: str | os.PathLike[str]) -> bool:
 
 
 def _is_named_hdf5(path: str | os.PathLike[str]) -> bool:
-    return Path(path).suffix.lower() in SUFFIXES
+    return Path(path).suffix.lower() in _HDF5_SUFFIXES

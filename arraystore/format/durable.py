@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 TEMPORARY = ".tmp"
@@ -25,6 +24,9 @@ def write_durably(path: Path, payload: bytes) -> None:
 
 def sync_all(paths: Iterable[Path]) -> None:
     """Sync files or directories to disk."""
+    # Imported here: who reads needs nothing of it.
+    from concurrent.futures import ThreadPoolExecutor
+
     # At once, so that many syncs share one commit of the file system's journal.
     with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
         list(pool.map(_sync, paths))

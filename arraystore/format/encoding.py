@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from arraystore.errors import FormatError
-from arraystore.format.base import Frame
 from arraystore.format.columns import (
     CategoricalColumn,
     Column,
@@ -20,6 +19,7 @@ from arraystore.format.columns import (
     TextsColumn,
     WritableColumn,
 )
+from arraystore.format.writer import Frame
 
 ORDER, INDEX, ENCODING = "column-order", "_index", "encoding-type"
 

@@ -21,12 +21,9 @@ if TYPE_CHECKING:
 
     from arraystore.format.columns import Column
 
-SUFFIXES = (".h5", ".hdf5")
 ATTRIBUTE = "arraystore"
 # What the attribute holds until the file is finished.
 UNFINISHED = "unfinished"
-
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,23 +167,6 @@ def group_dtypes(group: str, kind: FieldKind) -> Mapping[str, str]:
 def work_directory_of(path: Path) -> Path:
     """Return where the work directory of a file stands: beside it."""
     return path.with_name(path.name + ".ingest")
-
-
-def is_hdf5(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a path is an HDF5 file, whatever it holds: by its signature, maybe behind a user block."""
-    try:
-        with Path(path).open("rb") as file:
-            nbytes = file.seek(0, os.SEEK_END)
-            start = 0
-            while start < nbytes:
-                file.seek(start)
-                if file.read(len(_SIGNATURE)) == _SIGNATURE:
-                    return True
-                # HDF5 File Format Specification, II.A: at 0, 512, 1024, 2048 and so on.
-                start = max(512, 2 * start)
-    except OSError:
-        pass
-    return False
 
 
 def is_hdf5_store(path: str | os.PathLike[str]) -> bool:

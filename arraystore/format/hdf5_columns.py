@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from arraystore import _core
 from arraystore.errors import DamagedStoreError, FormatError, InvalidRequestError
-from arraystore.format.base import COLUMNS, Frame
+from arraystore.format.base import COLUMNS
 from arraystore.format.columns import Column, Texts
 from arraystore.format.encoding import ENCODING, read_encoded, string_parts, write_frame
 from arraystore.format.hdf5_arrays import STRINGS, create, describe, find, opened
+from arraystore.format.writer import Frame
 
 if TYPE_CHECKING:
     import h5py

@@ -12,13 +12,14 @@ import numpy as np
 
 from arraystore.errors import InternalError, InvalidRequestError
 from arraystore.format.arrays import array_dtype, has_item_each
-from arraystore.format.base import COLUMNS, DataForm, Frame
+from arraystore.format.base import COLUMNS
 from arraystore.format.durable import write_durably
 from arraystore.format.hdf5 import ATTRIBUTE, UNFINISHED, group_dtypes
 from arraystore.format.hdf5_arrays import create
 from arraystore.format.hdf5_columns import write_columns
 from arraystore.format.hdf5_disk import Disk
 from arraystore.format.spec import StoreSpec
+from arraystore.format.writer import DataForm, Frame
 
 if TYPE_CHECKING:
     import h5py

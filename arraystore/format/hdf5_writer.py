@@ -14,17 +14,18 @@ import numpy.typing as npt
 
 from arraystore import _core
 from arraystore.errors import FormatError, InternalError, InvalidRequestError, UnfinishedStoreError
-from arraystore.format.base import LOCK, DataForm, FileSpan, Frame, PackTarget
+from arraystore.format.base import LOCK
 from arraystore.format.durable import sync_all
 from arraystore.format.hdf5 import open_hdf5, work_directory_of
 from arraystore.format.hdf5_plan import FilePlan, check_room, lay_out, read_plan, remove_plan, spec_text, write_plan
 from arraystore.format.spec import StoreSpec
+from arraystore.format.writer import DataForm, FileSpan, Frame, PackTarget
 
 _PARTIAL = "partial.h5"
 
 
 class Hdf5Writer:
-    """A store in the making, as one file; see `arraystore.format.base.StoreWriter`.
+    """A store in the making, as one file; see `arraystore.format.writer.StoreWriter`.
 
     The file stands in the work directory beside its final place until it is finished.
 

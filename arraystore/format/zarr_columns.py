@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from arraystore.errors import FormatError
-from arraystore.format.base import Frame
 from arraystore.format.columns import Column, Texts
 from arraystore.format.encoding import ENCODING, read_encoded, string_parts, write_frame
+from arraystore.format.writer import Frame
 
 if TYPE_CHECKING:
     import zarr

@@ -10,17 +10,18 @@ from pathlib import Path
 
 from arraystore.errors import FormatError
 from arraystore.format.arrays import CHUNKS, ArrayForm, group_document
-from arraystore.format.base import COLUMNS, KEY, DataForm, Frame, PackTarget, ShardFiles
+from arraystore.format.base import COLUMNS, KEY
 from arraystore.format.durable import write_durably
 from arraystore.format.generations import generation_of, shards_behind
 from arraystore.format.layout import CHUNK_NBYTES
 from arraystore.format.spec import StoreSpec
+from arraystore.format.writer import DataForm, Frame, PackTarget, ShardFiles
 from arraystore.format.zarr import DOCUMENT, GENERATIONS, ZarrLayout, generation_prefix, open_zarr, store_files
 from arraystore.format.zarr_writer import ZarrWriter, serialised, write_document
 
 
 class ZarrGrowth(ZarrWriter):
-    """A finished store to which records are added; see `arraystore.format.base.GrowingStore`.
+    """A finished store to which records are added; see `arraystore.format.writer.GrowingStore`.
 
     Parameters
     ----------

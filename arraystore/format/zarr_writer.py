@@ -16,16 +16,17 @@ import numpy.typing as npt
 from arraystore import _core
 from arraystore.errors import FormatError
 from arraystore.format.arrays import CHUNKS, ArrayForm, group_document
-from arraystore.format.base import COLUMNS, KEY, LOCK, DataForm, FileSpan, Frame, PackTarget, ShardFiles
+from arraystore.format.base import COLUMNS, KEY, LOCK
 from arraystore.format.codecs import compress_items
 from arraystore.format.durable import sync_all, write_durably
 from arraystore.format.layout import CHUNK_NBYTES
 from arraystore.format.spec import StoreSpec
+from arraystore.format.writer import DataForm, FileSpan, Frame, PackTarget, ShardFiles
 from arraystore.format.zarr import DOCUMENT, WORK_DIRECTORY, open_zarr, store_files
 
 
 class ZarrWriter:
-    """A store in the making, as a directory; see `arraystore.format.base.StoreWriter`.
+    """A store in the making, as a directory; see `arraystore.format.writer.StoreWriter`.
 
     Parameters
     ----------

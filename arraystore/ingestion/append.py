@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
 from arraystore.errors import InvalidRequestError
-from arraystore.format.base import GrowingStore
 from arraystore.format.containers import open_growing
 from arraystore.format.spec import Status, StoreSpec
+from arraystore.format.writer import GrowingStore
 from arraystore.ingestion.additions import Additions, find_additions
 from arraystore.ingestion.copying import count_records
 from arraystore.ingestion.fields import Packing, write_content

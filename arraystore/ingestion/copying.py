@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from arraystore.errors import InvalidRequestError
-from arraystore.format.base import Layout, StoreWriter
+from arraystore.format.base import Layout
 from arraystore.format.items import holds_samples, worst_status
 from arraystore.format.layout import DEFAULT_SHARD_NBYTES
 from arraystore.format.spec import FieldSpec, Status, StoreSpec
+from arraystore.format.writer import StoreWriter
 from arraystore.ingestion.content import Content, FieldContent, ItemsContent
 from arraystore.ingestion.fields import Packing, Written, write_content
 from arraystore.ingestion.items import Gathering, gather_array_field

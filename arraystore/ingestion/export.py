@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from arraystore.errors import InvalidRequestError
-from arraystore.format.base import Layout, StoreWriter
+from arraystore.format.base import Layout
 from arraystore.format.columns import WritableColumn
 from arraystore.format.containers import names_store, open_layout, open_writer
 from arraystore.format.spec import StoreSpec
+from arraystore.format.writer import StoreWriter
 from arraystore.ingestion.content import Content, LazyColumns
 from arraystore.ingestion.copying import CopyReport, check_distinct, gather_fields, job_of, write_store
 from arraystore.ingestion.files import export_files

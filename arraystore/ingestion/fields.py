@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from arraystore.errors import InvalidRequestError, SourceError
 from arraystore.format.arrays import RAGGED_DTYPES, field_dtypes
-from arraystore.format.base import KEY, DataForm, Frame, StoreWriter
+from arraystore.format.base import KEY
 from arraystore.format.columns import CategoricalColumn, WritableColumn
 from arraystore.format.items import holds_samples
 from arraystore.format.layout import Placement, place_behind, place_records, whole_items
 from arraystore.format.spec import FieldSpec, Status
+from arraystore.format.writer import DataForm, Frame, StoreWriter
 from arraystore.ingestion.content import Content, FieldContent, ItemsContent
 from arraystore.ingestion.progress import Advance, Progress
 from arraystore.sources.archive import column

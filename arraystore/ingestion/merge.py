@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from arraystore.errors import FormatError, InvalidRequestError
-from arraystore.format.base import Layout, StoreWriter
+from arraystore.format.base import Layout
 from arraystore.format.columns import WritableColumn
 from arraystore.format.containers import open_layout, open_writer
 from arraystore.format.spec import FieldSpec, StoreSpec
+from arraystore.format.writer import StoreWriter
 from arraystore.ingestion.content import Content, LazyColumns
 from arraystore.ingestion.copying import CopyReport, check_distinct, gather_fields, job_of, write_store
 from arraystore.ingestion.export import report_of

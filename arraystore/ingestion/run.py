@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from arraystore.errors import InvalidRequestError, SourceError
-from arraystore.format.base import StoreWriter
 from arraystore.format.containers import open_layout, open_writer
 from arraystore.format.layout import DEFAULT_SHARD_NBYTES
 from arraystore.format.spec import Codec, FieldSpec, StoreSpec
+from arraystore.format.writer import StoreWriter
 from arraystore.ingestion.content import Content, FieldContent
 from arraystore.ingestion.copying import count_records
 from arraystore.ingestion.fields import Packing, write_content

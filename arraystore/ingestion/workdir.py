@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from arraystore.errors import InvalidRequestError, SourceChangedError, SourceError
-from arraystore.format.base import LOCK, GrowingStore, StoreWriter
+from arraystore.format.base import LOCK
 from arraystore.format.containers import open_layout
 from arraystore.format.durable import write_durably
 from arraystore.format.spec import FORMAT_VERSION
+from arraystore.format.writer import GrowingStore, StoreWriter
 
 _PLAN = "plan.json"
 _FULL = (errno.ENOSPC, errno.EDQUOT)

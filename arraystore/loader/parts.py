@@ -5,22 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from arraystore import _core
 from arraystore.errors import InvalidRequestError
-from arraystore.format.columns import CategoricalColumn
 from arraystore.loader.options import Options, names_of
 from arraystore.loader.ring import Memory, NewMemory, Ring
 from arraystore.reader.arguments import number
-from arraystore.reader.array_field import ArrayField
 from arraystore.reader.crops import CropPolicy, OutputForm, size_pair
-from arraystore.reader.dna import DnaForm
 from arraystore.reader.indexing import Rows
 from arraystore.reader.records import Records
+
+if TYPE_CHECKING:
+    from arraystore.reader.array_field import ArrayField
 
 __all__ = [
     "Filling",
@@ -295,6 +295,9 @@ def check_names(parts: list[FillingPart], found: list[Lookup]) -> None:
 
 
 def _labels(table: Records, name: str) -> Lookup:
+    # Imported here, as in `_dna`: most loaders of images alone need nothing of it.
+    from arraystore.format.columns import CategoricalColumn
+
     if name in table.handle.layout.column_names and not isinstance(table.handle.column(name), CategoricalColumn):
         values = table.columns[name].to_numpy()
         if values.dtype.kind not in "biuf":
@@ -315,6 +318,8 @@ def _dna(table: Records, given: Mapping[str, Any]) -> Lookup:
     unknown = set(given) - {"length", "alphabet", "field"}
     if unknown:
         raise InvalidRequestError(f"dna: expected length, alphabet and field, found {', '.join(sorted(unknown))}")
+    from arraystore.reader.dna import DnaForm
+
     form = DnaForm(**{name: value for name, value in given.items() if name != "field"})
     field = table._field_name("text", given.get("field"))
     return Lookup("dna", lambda rows: table.dna(rows, length=form.length, alphabet=form.alphabet, field=field))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from arraystore.errors import InvalidRequestError
 from arraystore.reader.arguments import choice, switch
-from arraystore.reader.array_field import ArrayField
 from arraystore.reader.indexing import Index, Rows
 from arraystore.reader.table import RecordTable
 from arraystore.threads import thread_count
+
+if TYPE_CHECKING:
+    from arraystore.reader.array_field import ArrayField
 
 __all__ = ["ArrayRecords", "MapOrder"]
 

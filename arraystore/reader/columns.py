@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -130,6 +129,9 @@ class Columns(Mapping[str, Column]):
 
 def unknown_column(name: object, names: Sequence[str]) -> UnknownColumnError:
     """Make the error for a column that is not there, with the names that are close."""
+    # Imported here: a name is rarely wrong.
+    import difflib
+
     close = difflib.get_close_matches(str(name), names, n=3)
     advice = f"did you mean {' or '.join(map(repr, close))}?" if close else f"there are {', '.join(names)}"
     return UnknownColumnError(f"no column {name!r}: {advice}")

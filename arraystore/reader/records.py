@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from arraystore import _core
 from arraystore.errors import FormatError, InvalidRequestError
-from arraystore.format.items import worst_status
 from arraystore.reader.arguments import switch
 from arraystore.reader.arrays import ArrayRecords
 from arraystore.reader.crops import (
@@ -23,7 +22,6 @@ from arraystore.reader.crops import (
     box_array,
     size_pair,
 )
-from arraystore.reader.dna import DnaForm
 from arraystore.reader.indexing import Index, Many, One, Rows, is_single, single_row
 from arraystore.threads import thread_count
 
@@ -218,6 +216,8 @@ class Records(ArrayRecords):
         UnknownKeyError, IndexError, DamagedStoreError
             As for ``store[...]``. `out` then holds some of the codes.
         """
+        from arraystore.reader.dna import DnaForm
+
         form, stored = DnaForm(length, alphabet), self.handle.field(self._field_name("text", field))
         chosen = self._many(rows)
         array = form.array(len(chosen), out)
@@ -264,6 +264,8 @@ class Records(ArrayRecords):
         not sound.
         """
         if self._holds_arrays():
+            from arraystore.format.items import worst_status
+
             fields = [self.handle.array_field(name) for name in self._array_names()]
             return worst_status([(self.item_rows(each.spec.name), each.status) for each in fields])
         status = self.handle.numbers(self._field_name("jpeg", None), "status")

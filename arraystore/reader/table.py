@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arraystore.reader.columns import Columns, unknown_column
 from arraystore.reader.handle import Handle
 from arraystore.reader.indexing import Index, Rows, batch_rows, single_row
-from arraystore.reader.info import Info, make_info
 from arraystore.reader.key_file import rows_of_file
 from arraystore.reader.keys import KeySequence
-from arraystore.reader.labels import LabelOrder, Labels, make_labels
 from arraystore.reader.sampling import sample_rows
-from arraystore.reader.selection import conditions_mask
 
 if TYPE_CHECKING:
+    from arraystore.reader.columns import Columns
+    from arraystore.reader.info import Info
+    from arraystore.reader.labels import LabelOrder, Labels
     from arraystore.reader.view import View
 
 __all__ = ["RecordTable"]
+
+# What is made of columns is loaded by the methods that make it: who reads images starts sooner without it.
 
 
 class RecordTable:
@@ -60,6 +61,8 @@ class RecordTable:
     @property
     def columns(self) -> Columns:
         """Columns by name, each read when it is first asked for."""
+        from arraystore.reader.columns import Columns
+
         return Columns(
             self.handle.layout.column_names,
             load=self.handle.column,
@@ -148,6 +151,8 @@ class RecordTable:
         OSError
             If a file of keys cannot be read.
         """
+        from arraystore.reader.selection import conditions_mask
+
         # Imported here: a view is a table itself.
         from arraystore.reader.view import View
 
@@ -221,6 +226,9 @@ class RecordTable:
         InvalidRequestError
             If it is not categorical, or `order` is unknown.
         """
+        from arraystore.reader.columns import unknown_column
+        from arraystore.reader.labels import Labels, make_labels
+
         if column not in self.handle.layout.column_names:
             raise unknown_column(column, self.handle.layout.column_names)
         labels = make_labels(column, self.handle.column(column), order=order)
@@ -228,6 +236,8 @@ class RecordTable:
 
     def info(self) -> Info:
         """Return package, fields, counts by split and status, and sizes, as one printable record."""
+        from arraystore.reader.info import make_info
+
         return make_info(self.handle, self._store_rows)
 
     def to_store_rows(self, rows: Rows) -> Rows:

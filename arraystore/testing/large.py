@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from arraystore import _core
-from arraystore.format.base import KEY, DataForm, Frame
+from arraystore.format.base import KEY
 from arraystore.format.columns import NumericColumn, categorical
 from arraystore.format.layout import DEFAULT_SHARD_NBYTES
 from arraystore.format.spec import FieldSpec, StoreSpec
+from arraystore.format.writer import DataForm, Frame
 from arraystore.format.zarr_writer import ZarrWriter
 from arraystore.testing.jpegs import insect_jpeg
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import mmap
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -107,6 +106,8 @@ class Task:
         if not path.exists():
             unfinished = self.folder / f"unfinished-{name}"
             if unfinished.is_dir():
+                import shutil
+
                 shutil.rmtree(unfinished)
             write(unfinished)
             unfinished.rename(path)

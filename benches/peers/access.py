@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +56,8 @@ def file_names(task: Task) -> list[str]:
 
 @peer(WORK, name="zipfile", settings="stored members, opened once; CRC-32 compared")
 def zip_file(task: Task):
+    import zipfile
+
     def write(path: Path) -> None:
         with zipfile.ZipFile(path, "w") as archive:
             for row, item in enumerate(task.items):

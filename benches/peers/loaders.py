@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +101,8 @@ def lance_threads(task: Task):
 
 def _pooled(task: Task, read):
     """Make batches by a pool of threads, each of which takes a stretch of a batch, one batch ahead of the loop."""
+    from concurrent.futures import ThreadPoolExecutor
+
     augment, pool = Augment(task), ThreadPoolExecutor(task.threads)
 
     def fill(rows: np.ndarray, images: np.ndarray) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tarfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -119,6 +118,8 @@ def torchvision(task: Task):
 
 @peer(*WORKS, name="WebDataset", needs=["webdataset", *TORCH], settings="tars of 250, shuffle=1000, Pillow")
 def web_dataset(task: Task):
+    import tarfile
+
     import webdataset
 
     def write(folder: Path) -> None:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from arraystore.errors import FormatError
 from arraystore.format import zarr_columns
-from arraystore.format.base import Frame
 from arraystore.format.columns import (
     CategoricalColumn,
     NullableColumn,
@@ -20,6 +19,7 @@ from arraystore.format.columns import (
     StringColumn,
     categorical,
 )
+from arraystore.format.writer import Frame
 from arraystore.format.zarr_columns import read_column, write_columns
 
 KEYS = ["ABC-1", "Ünïcode-2", "NA"]

@@ -11,13 +11,14 @@ import pytest
 
 from arraystore.errors import DamagedStoreError, FormatError, UnfinishedStoreError
 from arraystore.format.arrays import IMAGE_DTYPES, KEY_DTYPES
-from arraystore.format.base import KEY, DataForm, Frame
+from arraystore.format.base import KEY
 from arraystore.format.columns import categorical
-from arraystore.format.containers import is_store, open_layout
-from arraystore.format.hdf5 import is_hdf5, is_hdf5_store
+from arraystore.format.containers import is_hdf5, is_store, open_layout
+from arraystore.format.hdf5 import is_hdf5_store
 from arraystore.format.hdf5_arrays import Stored
 from arraystore.format.hdf5_writer import Hdf5Writer
 from arraystore.format.spec import FieldSpec, StoreSpec
+from arraystore.format.writer import DataForm, Frame
 
 N = 10
 

@@ -10,9 +10,9 @@ from anndata.io import read_elem
 
 from arraystore.errors import DamagedStoreError, FormatError, InvalidRequestError
 from arraystore.format import hdf5_columns
-from arraystore.format.base import Frame
 from arraystore.format.columns import CategoricalColumn, NullableColumn, NumericColumn, StringColumn, categorical
 from arraystore.format.hdf5_columns import read_column, write_columns
+from arraystore.format.writer import Frame
 
 KEYS = ["ABC-1", "Ünïcode-2", "NA"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from arraystore.errors import InvalidRequestError
-from arraystore.format.base import KEY, DataForm, Frame
+from arraystore.format.base import KEY
 from arraystore.format.columns import NumericColumn, categorical
 from arraystore.format.hdf5_plan import (
     ATTRIBUTE_NBYTES,
@@ -22,6 +22,7 @@ from arraystore.format.hdf5_plan import (
 )
 from arraystore.format.hdf5_writer import Hdf5Writer
 from arraystore.format.spec import FieldSpec, StoreSpec
+from arraystore.format.writer import DataForm, Frame
 
 DATA = {"image": DataForm("jpeg", 3 << 40, 1 << 28), KEY: DataForm("text", 9, 65_536)}
 

@@ -34,6 +34,24 @@ def test_reading_images_loads_no_column_and_no_guest(store_path):
     assert guests == ""
 
 
+FIRST_BATCH = """
+import sys
+import arraystore
+
+next(iter(arraystore.open(sys.argv[1]).loader(2, size=32, threads=1, bad="skip")))
+print(*(name for name in sys.modules if name.startswith("arraystore.") or name in OTHERS))
+"""
+
+
+def test_a_first_batch_loads_no_other_container_no_writer_and_no_column(store_path):
+    others = (*GUESTS, "concurrent.futures", "difflib", "logging", "shutil")
+    command = [sys.executable, "-W", "ignore", "-c", f"OTHERS = {others!r}\n{FIRST_BATCH}", str(store_path)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    loaded = run.stdout.split()
+    unwanted = ("hdf5", "writer", "growth", "column", "ingestion", "sources", "virtual", "integrations")
+    assert [name for name in loaded if name in others or any(part in name for part in unwanted)] == []
+
+
 @pytest.mark.parametrize(
     "use",
     [
