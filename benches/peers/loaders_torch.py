@@ -1,4 +1,7 @@
-"""Loaders of shuffled epochs on PyTorch: each decodes in the workers of a DataLoader, one for each core."""
+"""Loaders of shuffled epochs on PyTorch: each decodes in the workers of a DataLoader, one for each core, but FFCV.
+
+FFCV decodes in threads of one process, by code that it compiles in the first batch.
+"""
 
 from __future__ import annotations
 
@@ -174,3 +177,50 @@ def mosaic_streaming(task: Task):
     folder = task.made("mds", write)
     data = Images(local=str(folder), shuffle=True, shuffle_algo="py1e", batch_size=task.batch_rows)
     return epochs(DataLoader(data, task.batch_rows, **options(task)))
+
+
+@peer(
+    *WORKS,
+    name="FFCV",
+    needs=["ffcv", "numba", "torch", "PIL.Image"],
+    settings="the JPEGs as published, order=RANDOM, os_cache; INTER_AREA, channels last",
+)
+def ffcv_loader(task: Task) -> Epoch:
+    from ffcv import Loader
+    from ffcv.fields.rgb_image import RandomResizedCropRGBImageDecoder, RGBImageField
+    from ffcv.loader import OrderOption
+    from ffcv.transforms import NormalizeImage, RandomHorizontalFlip, ToTensor, ToTorchImage
+
+    path = str(task.made("images.beton", partial(write_beton, task)))
+    crop: list[Any] = [RandomResizedCropRGBImageDecoder((task.size, task.size)), RandomHorizontalFlip()]
+    if task.is_float:
+        crop.append(NormalizeImage(255 * np.array(task.mean), 255 * np.array(task.std), np.float32))
+    loader = Loader(
+        path,
+        task.batch_rows,
+        num_workers=task.threads,
+        order=OrderOption.RANDOM,
+        os_cache=True,
+        drop_last=False,
+        pipelines={"image": [*crop, ToTensor(), ToTorchImage()]},
+        custom_fields={"image": RGBImageField},
+    )
+    return epochs(loader)
+
+
+def write_beton(task: Task, path: Path) -> None:
+    """Write the file of FFCV, whose own field of images would compress their pixels again."""
+    from ffcv import DatasetWriter
+    from ffcv.fields import IntField
+    from ffcv.fields.rgb_image import IMAGE_MODES, RGBImageField
+    from PIL import Image
+
+    class Published(RGBImageField):
+        def encode(self, destination, jpeg, malloc) -> None:
+            destination["mode"] = IMAGE_MODES["jpg"]
+            destination["width"], destination["height"] = Image.open(io.BytesIO(jpeg)).size
+            destination["data_ptr"], storage = malloc(len(jpeg))
+            storage[:] = np.frombuffer(jpeg, np.uint8)
+
+    writer = DatasetWriter(str(path), {"image": Published(), "row": IntField()}, num_workers=1)
+    writer.from_indexed_dataset([(jpeg, row) for row, jpeg in enumerate(task.items)])
