@@ -1,7 +1,7 @@
 //! The last stage of a batch: rows of pixels to their place in the caller's array, mirrored and normalised on the way.
 //!
-//! Normalised floats are defined by a table. Kernels multiply and add in double precision instead, once it is known that
-//! this gives each of the table's values to the bit.
+//! Normalised floats are defined by a table. Kernels multiply and add instead, once it is known that this gives each of the
+//! table's values to the bit.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -43,6 +43,8 @@ pub struct RowWriter<'a> {
     target: Target<'a>,
     axes: Axes,
     size: Size,
+    /// Pixels on their way to floats of one channel each.
+    tile: [[u8; TILE]; RGB_CHANNELS],
 }
 
 /// Pixels that are taken apart at a time.
@@ -52,7 +54,12 @@ impl<'a> RowWriter<'a> {
     /// For an image of `size`, whose `target` has as many values.
     #[must_use]
     pub fn new(target: Target<'a>, axes: Axes, size: Size) -> Self {
-        Self { target, axes, size }
+        Self {
+            target,
+            axes,
+            size,
+            tile: [[0; TILE]; RGB_CHANNELS],
+        }
     }
 
     /// Height and width of the image.
@@ -104,9 +111,8 @@ impl<'a> RowWriter<'a> {
                 let planes = planes_of(out, size, y);
                 for (at, pixels) in pixels.chunks(TILE * RGB_CHANNELS).enumerate() {
                     let count = pixels.len() / RGB_CHANNELS;
-                    let [mut red, mut green, mut blue] = [[0; TILE]; RGB_CHANNELS];
-                    kernels.split(pixels, [&mut red[..count], &mut green[..count], &mut blue[..count]]);
-                    for (channel, bytes) in [red, green, blue].iter().enumerate() {
+                    kernels.split(pixels, self.tile.each_mut().map(|bytes| &mut bytes[..count]));
+                    for (channel, bytes) in self.tile.iter().enumerate() {
                         let out = &mut planes[channel][at * TILE..at * TILE + count];
                         kernels.normalise(&bytes[..count], out, table, Channels::One(channel));
                     }

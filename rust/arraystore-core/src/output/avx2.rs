@@ -4,12 +4,12 @@
 //! done in plain Rust.
 
 use std::arch::x86_64::{
-    __m128i, _mm_loadu_si64, _mm_loadu_si128, _mm_or_si128, _mm_setr_epi8, _mm_shuffle_epi8, _mm_storeu_si128,
-    _mm256_castps128_ps256, _mm256_castsi256_si128, _mm256_cvtepi32_pd, _mm256_cvtepu8_epi32, _mm256_cvtpd_ps,
-    _mm256_extracti128_si256, _mm256_fmadd_pd, _mm256_insertf128_ps, _mm256_loadu_pd, _mm256_storeu_ps,
+    __m128i, __m256, _mm_loadu_si64, _mm_loadu_si128, _mm_or_si128, _mm_setr_epi8, _mm_shuffle_epi8, _mm_storeu_si128,
+    _mm256_add_ps, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_storeu_ps,
+    _mm256_stream_ps,
 };
 
-use super::normalise::{LANES, Lines};
+use super::normalise::{LANES, Line};
 use super::portable;
 use crate::jpeg::{RGB_CHANNELS, RGBX_CHANNELS};
 
@@ -90,31 +90,41 @@ const ORDERS: [[[u8; NBYTES]; RGB_CHANNELS]; RGB_CHANNELS] = {
     orders
 };
 
-/// Bytes to floats along `lines`; returns how many: all but what does not fill a vector.
+/// Bytes to floats along `lines`, which are of one vector or of three in turn; returns how many: all but what does not fill
+/// a vector.
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn normalise(bytes: &[u8], out: &mut [f32], lines: &Lines) -> usize {
+pub(super) fn normalise(bytes: &[u8], out: &mut [f32], lines: &[Line]) -> usize {
+    match *lines {
+        [ref line] => normalise_along(bytes, out, std::array::from_ref(line)),
+        [..] => lines
+            .first_chunk()
+            .map_or(0, |lines: &[_; RGB_CHANNELS]| normalise_along(bytes, out, lines)),
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn normalise_along<const PERIOD: usize>(bytes: &[u8], out: &mut [f32], lines: &[Line; PERIOD]) -> usize {
     let (bytes, _) = bytes.as_chunks::<LANES>();
     let (out, _) = out.as_chunks_mut::<LANES>();
-    for (bytes, out) in bytes.chunks(RGB_CHANNELS).zip(out.chunks_mut(RGB_CHANNELS)) {
-        let lines = lines.factors.iter().zip(&lines.offsets);
-        for ((bytes, out), (factors, offsets)) in bytes.iter().zip(out).zip(lines) {
-            let along = |half: usize, integers: __m128i| {
-                let (factors, offsets) = (&factors.as_chunks::<4>().0[half], &offsets.as_chunks::<4>().0[half]);
-                // SAFETY: the arrays have the 32 bytes of a vector.
-                let (factor, offset) =
-                    unsafe { (_mm256_loadu_pd(factors.as_ptr()), _mm256_loadu_pd(offsets.as_ptr())) };
-                _mm256_cvtpd_ps(_mm256_fmadd_pd(_mm256_cvtepi32_pd(integers), factor, offset))
-            };
+    for (bytes, out) in bytes.chunks(PERIOD).zip(out.chunks_mut(PERIOD)) {
+        for ((bytes, out), line) in bytes.iter().zip(out).zip(lines) {
             // SAFETY: the array has the eight bytes that are read.
             let integers = _mm256_cvtepu8_epi32(unsafe { _mm_loadu_si64(bytes.as_ptr()) });
-            let low = along(0, _mm256_castsi256_si128(integers));
-            let high = along(1, _mm256_extracti128_si256::<1>(integers));
-            let floats = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high);
+            let values = _mm256_cvtepi32_ps(integers);
+            let coarse = _mm256_fmadd_ps(values, floats(&line.coarse_factors), floats(&line.coarse_offsets));
+            let fine = _mm256_fmadd_ps(values, floats(&line.fine_factors), floats(&line.fine_offsets));
             // SAFETY: the array has the 32 bytes of a vector.
-            unsafe { _mm256_storeu_ps(out.as_mut_ptr(), floats) };
+            unsafe { _mm256_storeu_ps(out.as_mut_ptr(), _mm256_add_ps(coarse, fine)) };
         }
     }
     bytes.len() * LANES
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn floats(values: &[f32; LANES]) -> __m256 {
+    // SAFETY: the array has the 32 bytes of a vector.
+    unsafe { _mm256_loadu_ps(values.as_ptr()) }
 }
 
 #[target_feature(enable = "avx2")]

@@ -1,13 +1,10 @@
 //! The loops of the last stage for AVX-512 with VBMI. The end of a row is done with masks.
 
 use std::arch::x86_64::{
-    __m512i, _mm_loadu_si64, _mm256_cvtepu8_epi32, _mm256_storeu_ps, _mm512_cvtepi32_pd, _mm512_cvtpd_ps,
-    _mm512_fmadd_pd, _mm512_loadu_pd, _mm512_loadu_si512, _mm512_mask_permutexvar_epi8, _mm512_mask_storeu_epi8,
-    _mm512_maskz_loadu_epi8, _mm512_permutex2var_epi8, _mm512_permutexvar_epi8, _mm512_setzero_si512,
-    _mm512_storeu_si512,
+    __m512i, _mm512_loadu_si512, _mm512_mask_permutexvar_epi8, _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8,
+    _mm512_permutex2var_epi8, _mm512_permutexvar_epi8, _mm512_setzero_si512, _mm512_storeu_si512,
 };
 
-use super::normalise::{LANES, Lines};
 use crate::jpeg::RGB_CHANNELS;
 
 /// Bytes of a vector.
@@ -79,31 +76,6 @@ const FROM_THIRD: [u64; RGB_CHANNELS] = {
     }
     masks
 };
-
-/// Bytes to floats along `lines`; returns how many: all but what does not fill a vector.
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-pub(super) fn normalise(bytes: &[u8], out: &mut [f32], lines: &Lines) -> usize {
-    let vectors = |values: &[[f64; LANES]; RGB_CHANNELS]| {
-        // SAFETY: the arrays have the 64 bytes of a vector.
-        values
-            .each_ref()
-            .map(|values| unsafe { _mm512_loadu_pd(values.as_ptr()) })
-    };
-    let (factors, offsets) = (vectors(&lines.factors), vectors(&lines.offsets));
-    let (bytes, _) = bytes.as_chunks::<LANES>();
-    let (out, _) = out.as_chunks_mut::<LANES>();
-    for (bytes, out) in bytes.chunks(RGB_CHANNELS).zip(out.chunks_mut(RGB_CHANNELS)) {
-        let lines = factors.iter().zip(&offsets);
-        for ((bytes, out), (&factor, &offset)) in bytes.iter().zip(out).zip(lines) {
-            // SAFETY: the array has the eight bytes that are read.
-            let integers = _mm256_cvtepu8_epi32(unsafe { _mm_loadu_si64(bytes.as_ptr()) });
-            let floats = _mm512_cvtpd_ps(_mm512_fmadd_pd(_mm512_cvtepi32_pd(integers), factor, offset));
-            // SAFETY: the array has the 32 bytes of a vector.
-            unsafe { _mm256_storeu_ps(out.as_mut_ptr(), floats) };
-        }
-    }
-    bytes.len() * LANES
-}
 
 /// A mask of so many bits, of the 64.
 fn low_bits(count: usize) -> u64 {

@@ -43,11 +43,8 @@ impl Kernels {
         let done = match (self.0.set(), table.lines(channels)) {
             (Set::Portable, _) | (_, None) => 0,
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the set is only there if the processor has it.
-            (Set::Avx2, Some(lines)) => unsafe { avx2::normalise(bytes, out, lines) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: as above.
-            (Set::Avx512, Some(lines)) => unsafe { avx512::normalise(bytes, out, lines) },
+            // SAFETY: the sets are only there if the processor has them, and both hold AVX2 and FMA.
+            (Set::Avx2 | Set::Avx512, Some(lines)) => unsafe { avx2::normalise(bytes, out, lines) },
         };
         // The rest begins where the channels do.
         let done = done / RGB_CHANNELS * RGB_CHANNELS;
