@@ -6,7 +6,6 @@
 use std::arch::x86_64::{
     __m128i, __m256, _mm_loadu_si64, _mm_loadu_si128, _mm_or_si128, _mm_setr_epi8, _mm_shuffle_epi8, _mm_storeu_si128,
     _mm256_add_ps, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_storeu_ps,
-    _mm256_stream_ps,
 };
 
 use super::normalise::{LANES, Line};
