@@ -130,7 +130,8 @@ impl Table {
                 last = last.max(*begin);
             }
         }
-        self.reach = last as usize + (self.taps - 1) / self.shared * self.shared * channels + WINDOW_NBYTES;
+        // Whether each tap has a window of its own or shares one.
+        self.reach = last as usize + (self.taps - 1) * channels + WINDOW_NBYTES;
         for tap in 0..self.taps {
             let values = weights.tap(tap);
             for (group, vector) in self.vectors[tap..].iter_mut().step_by(self.taps).enumerate() {
