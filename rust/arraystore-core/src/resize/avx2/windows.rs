@@ -185,7 +185,7 @@ impl Table {
         let groups = self.begins.len();
         assert!(taps == self.taps && SHARED <= self.shared);
         assert!(self.positions.len() == groups && self.vectors.len() == groups * taps);
-        assert!(source.pixels.len() >= (ROWS - 1) * source.stride + self.reach);
+        let pixels = &source.pixels[..(ROWS - 1) * source.stride + self.reach];
         assert!(out_stride >= groups * SAMPLES && out.len() >= ROWS * out_stride);
         let middle = _mm256_set1_epi8(i8::MIN);
         let step = i16::try_from(self.channels).unwrap_or(0) << 8;
@@ -199,7 +199,7 @@ impl Table {
                 for (row, window) in windows.iter_mut().enumerate() {
                     let offset = row * source.stride + tap * self.channels;
                     // SAFETY: `reach` was computed from these positions and `taps`; the last row has so many bytes.
-                    *window = _mm256_xor_si256(unsafe { load_windows(source.pixels, begins, offset) }, middle);
+                    *window = _mm256_xor_si256(unsafe { load_windows(pixels, begins, offset) }, middle);
                 }
                 let mut positions = first;
                 for vector in &vectors[tap..(tap + SHARED).min(taps)] {
@@ -231,6 +231,7 @@ impl Table {
 #[inline]
 unsafe fn load_windows(source: &[u8], begins: &[u32; 2], offset: usize) -> __m256i {
     let at = |begin: u32| {
+        debug_assert!(begin as usize + offset + WINDOW_NBYTES <= source.len());
         // SAFETY: as the caller promises.
         unsafe { _mm_loadu_si128(source.as_ptr().add(begin as usize + offset).cast()) }
     };
