@@ -96,6 +96,10 @@ class Batches:
         check_names(self._parts, self._lookups)
         self.label_names = {each.name: each.names for each in self._lookups if each.names is not None}
 
+    def nbytes(self, n: int) -> int:
+        """Return the bytes of the images or patches of a batch of `n` records."""
+        return sum(part.nbytes(n) for part in self._parts)
+
     def begin(self, queue: _core.Queue, rows: Rows, *, keys: Rows | None = None, epoch: int) -> Pending:
         """Let the threads of a queue fill a batch.
 

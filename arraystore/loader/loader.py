@@ -65,6 +65,7 @@ class Loader:
         self._threads = thread_count(options.threads)
         self._memory = memory
         self._batches = Batches(table, options, memory=memory)
+        self._ahead = options.batches_ahead(self._batches.nbytes(min(self.batch_size, len(table))))
         self.label_names = self._batches.label_names
         self._order = _order(table, options)
         self._epoch = 0
@@ -199,7 +200,7 @@ class _Epoch(Iterator[dict[str, Any]]):
         if self._queue is None:
             raise StopIteration
         loader = self._loader
-        while self._next < self._end and len(self._pending) <= loader.options.prefetch:
+        while self._next < self._end and len(self._pending) <= loader._ahead:
             self._pending.append(self._begun(self._queue, self._next))
             self._next += 1
         if not self._pending:

@@ -22,6 +22,10 @@ _MOST_VIEWS = 8
 _MOST_BATCH = 1 << 24
 _MOST_PREFETCH = 1 << 10
 
+# Batches ahead where nobody says how many, and the memory that they may take with the two others.
+_USUAL_PREFETCH = 2
+_USUAL_NBYTES = 256 << 20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -53,7 +57,7 @@ class Options:
     bad: BadMode = "raise"
     verify: bool = True
     threads: int | None = None
-    prefetch: int = 2
+    prefetch: int | None = None
 
     def __post_init__(self) -> None:
         choice("bad", self.bad, get_args(BadMode))
@@ -65,7 +69,8 @@ class Options:
             raise InvalidRequestError(f"shuffle={self.shuffle!r}: rows drawn by weights come in random order")
         integer("seed", self.seed, least=0, most=2**64 - 1)
         integer("views", self.views, least=1, most=_MOST_VIEWS)
-        integer("prefetch", self.prefetch, least=1, most=_MOST_PREFETCH)
+        if self.prefetch is not None:
+            integer("prefetch", self.prefetch, least=1, most=_MOST_PREFETCH)
         for one, all_ in (("rank", "world_size"), ("worker", "workers")):
             count = integer(all_, getattr(self, all_), least=1, most=2**31)
             integer(one, getattr(self, one), least=0, most=count - 1)
@@ -76,6 +81,12 @@ class Options:
         stores: object = self.beside
         if not isinstance(stores, Mapping) or not all(isinstance(each, Records) for each in stores.values()):
             raise InvalidRequestError('beside: expected a dict of open stores, {"original": other_store}')
+
+    def batches_ahead(self, nbytes: int) -> int:
+        """Return how many batches of some bytes are decoded beyond the one that is waited for."""
+        if self.prefetch is not None:
+            return self.prefetch
+        return max(1, min(_USUAL_PREFETCH, _USUAL_NBYTES // max(nbytes, 1) - 2))
 
 
 def batch_size_of(value: object) -> int:

@@ -52,6 +52,10 @@ class FillingPart(Protocol):
 
     names: tuple[str, ...]
 
+    def nbytes(self, n: int) -> int:
+        """Return the bytes of the arrays of `n` records."""
+        ...
+
     def start(self, queue: _core.Queue, rows: Rows, keys: Rows | None, epoch: int) -> Filling:
         """Begin to fill arrays for some rows of the table; `keys` take the place of rows in random choices."""
         ...
@@ -93,6 +97,10 @@ class ImagePart:
         asked = self._options
         return CropPolicy(asked.crop or "random_resized", asked.scale, asked.ratio, asked.flip, asked.seed, epoch)
 
+    def nbytes(self, n: int) -> int:
+        """Return the bytes of the crops of `n` records, of all views."""
+        return math.prod(self._form.shape(n)) * self._dtype.itemsize * self._options.views
+
     def start(self, queue: _core.Queue, rows: Rows, keys: Rows | None, epoch: int) -> Filling:
         """Begin to cut the crops of some rows."""
         views = self._options.views
@@ -124,10 +132,10 @@ class ImagePart:
         return np.where(found < 0, -1, self._table.to_store_rows(found))
 
     def _memory(self, n: int) -> Memory:
-        nbytes = math.prod(self._form.shape(n)) * self._dtype.itemsize * self._options.views
+        nbytes = self.nbytes(n)
         # The first batch of an epoch is its largest.
         if self._lender is None or self._lender.nbytes < nbytes:
-            self._lender = self._new_memory(nbytes, self._options.prefetch + 2)
+            self._lender = self._new_memory(nbytes, self._options.batches_ahead(nbytes) + 2)
         return self._lender
 
 
@@ -185,6 +193,10 @@ class PatchPart:
             raise InvalidRequestError(f"size={self._size}: expected at most that of {first.name}, {first.shape[:2]}")
         return (self._size[0] * factor, self._size[1] * factor, *spec.shape[2:])
 
+    def nbytes(self, n: int) -> int:
+        """Return the bytes of the patches of `n` records, of all fields."""
+        return sum(self._nbytes(name, n) for name in self.names)
+
     def start(self, queue: _core.Queue, rows: Rows, keys: Rows | None, epoch: int) -> Filling:
         """Begin to cut the patches of some rows."""
         arrays = {name: self._memory(name, len(rows)) for name in self.names}
@@ -210,12 +222,14 @@ class PatchPart:
         return Filling(job, arrays, 0)
 
     def _memory(self, name: str, n: int) -> npt.NDArray[Any]:
-        dtype, shape = self._field(name).dtype, (n, *self._shapes[name])
-        nbytes = math.prod(shape) * dtype.itemsize
+        nbytes = self._nbytes(name, n)
         lender = self._lenders.get(name)
         if lender is None or lender.nbytes < nbytes:
-            lender = self._lenders[name] = self._new_memory(nbytes, self._options.prefetch + 2)
-        return lender.lend(shape, dtype)
+            lender = self._lenders[name] = self._new_memory(nbytes, self._options.batches_ahead(nbytes) + 2)
+        return lender.lend((n, *self._shapes[name]), self._field(name).dtype)
+
+    def _nbytes(self, name: str, n: int) -> int:
+        return n * math.prod(self._shapes[name]) * self._field(name).dtype.itemsize
 
 
 @dataclass(frozen=True, slots=True)

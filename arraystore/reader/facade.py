@@ -52,7 +52,7 @@ class Facade(Records):
         bad: Literal["raise", "skip", "fill"] = "raise",
         verify: bool = True,
         threads: int | None = None,
-        prefetch: int = 2,
+        prefetch: int | None = None,
     ) -> Loader:
         """Iterate over batches for training, decoded ahead by threads of their own.
 
@@ -110,8 +110,9 @@ class Facade(Records):
             Compare the bytes of each record with their checksum.
         threads : int, optional
             See `arraystore.threads.thread_count`. Processes that share a machine should share its cores.
-        prefetch : int, default 2
-            Batches to decode beyond the one that is waited for. ``prefetch + 2`` of them are in memory.
+        prefetch : int, optional
+            Batches to decode beyond the one that is waited for; ``prefetch + 2`` of them are in memory. If not given: 2
+            of them, or 1 if a batch has more than 64 MiB.
 
         Returns
         -------

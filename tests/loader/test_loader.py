@@ -19,8 +19,9 @@ from arraystore.errors import (
     UnknownColumnError,
     UnknownKeyError,
 )
-from arraystore.loader import Loader
+from arraystore.loader import Loader, Options
 from arraystore.loader.order import Shuffled
+from arraystore.loader.ring import Ring
 from arraystore.testing.strategies import crop_options
 
 FIXTURES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
@@ -109,6 +110,26 @@ def test_a_batch_is_never_changed_by_those_that_follow(view):
     rows_of(loader)
     for batch, copy in zip(kept, copies, strict=True):
         np.testing.assert_array_equal(batch["image"], copy)
+
+
+@pytest.mark.parametrize(
+    ("most_nbytes", "prefetch", "alive"),
+    [(1 << 30, None, 4), (3 * 8 * 32 * 32 * 3, None, 3), (1, None, 3), (1, 2, 4), (1 << 30, 1, 3)],
+)
+def test_large_batches_are_fewer_in_memory(view, monkeypatch, most_nbytes, prefetch, alive):
+    monkeypatch.setattr("arraystore.loader.options._USUAL_NBYTES", most_nbytes)
+    made = []
+
+    class Counted(Ring):
+        def lend(self, shape, dtype):
+            if not self._free:
+                made.append(self.nbytes)
+            return super().lend(shape, dtype)
+
+    loader = Loader(view, 8, Options(size=32, prefetch=prefetch), memory=Counted)
+    given_rows = [row for batch in loader for row in batch["row"].tolist()]
+    assert len(given_rows) == len(view)
+    assert made == [8 * 32 * 32 * 3] * alive
 
 
 def test_labels_texts_and_codes_belong_to_the_images(store, view):
