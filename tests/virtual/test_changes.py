@@ -201,3 +201,26 @@ def test_an_index_that_is_opened_as_a_store_has_all_but_the_images(archive, cach
         assert index.keys.to_list() == keys
         with pytest.raises(InvalidRequestError, match=r"the store has no images: its fields are image \(place\)"):
             index.jpeg(0)
+
+
+def test_a_file_that_is_written_over_is_read_without_its_seek_table(tmp_path):
+    jpegs = [insect_jpeg(number) for number in range(12)]
+    nbytes = max(map(len, jpegs))
+    # What is behind the end marker is nobody's.
+    jpegs = [jpeg + bytes(nbytes - len(jpeg)) for jpeg in jpegs]
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    paths = [folder / f"{number:02}.jpg" for number in range(6)]
+    for path, jpeg in zip(paths, jpegs[:6], strict=True):
+        path.write_bytes(jpeg)
+    assert arraystore.index(folder).tables == 6
+    for path, jpeg in zip(paths, jpegs[6:], strict=True):
+        before = path.stat()
+        with path.open("r+b") as file:
+            file.write(jpeg)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with arraystore.open(folder) as source:
+        boxes = [(40 + 4 * row, 16, 64, 60) for row in range(6)]
+        found = source.read_boxes(range(6), boxes)
+        for row, (top, left, height, width) in enumerate(boxes):
+            assert (found[row] == source[row][top : top + height, left : left + width]).all()

@@ -16,7 +16,7 @@ use crate::jpeg::pixmap::{Pixmap, is_pixmap};
 use crate::key_table::KeyTable;
 use crate::pieces::{Column, Pieces};
 use crate::places::Places;
-use crate::seek_file::SeekFile;
+use crate::seek_file::{self, SeekFile};
 use crate::source::begin_call;
 use crate::status::Status;
 
@@ -185,25 +185,27 @@ impl Field {
         scratch: &mut Scratch,
         use_encoded: impl FnOnce(Encoded<'_>) -> Result<T>,
     ) -> Result<T> {
-        let seek = match &self.parts.seek {
-            Some(tables) => tables.get(row, self.fingerprint(row)?),
-            None => None,
+        let Some(tables) = &self.parts.seek else {
+            return self.fetch(row, verify, scratch, |jpeg| use_encoded(Encoded { jpeg, seek: None }));
         };
-        self.fetch(row, verify, scratch, |jpeg| use_encoded(Encoded { jpeg, seek }))
+        let kept = self.kept_checksum(row)?;
+        self.fetch(row, verify, scratch, |jpeg| {
+            let seek = tables.get(row, seek_file::fingerprint(kept, jpeg));
+            use_encoded(Encoded { jpeg, seek })
+        })
     }
 
-    /// A number that binds a seek table to the bytes that it was made of: their checksum, or else how many they are.
+    /// The checksum that is kept of the bytes of a record, CRC-32C or that of its archive.
     ///
     /// # Errors
     ///
     /// Those of the index arrays.
-    pub fn fingerprint(&self, row: u64) -> Result<u32> {
-        let checksum = match &self.parts.bytes {
-            FieldBytes::Here(Ragged { crc32c: Some(sums), .. }) => Some(sums.get(row)?),
-            FieldBytes::Here(_) => None,
-            FieldBytes::Elsewhere(places) => places.crc32(row)?,
-        };
-        checksum.map_or_else(|| self.parts.nbytes.get(row), Ok)
+    pub fn kept_checksum(&self, row: u64) -> Result<Option<u32>> {
+        match &self.parts.bytes {
+            FieldBytes::Here(Ragged { crc32c: Some(sums), .. }) => Ok(Some(sums.get(row)?)),
+            FieldBytes::Here(_) => Ok(None),
+            FieldBytes::Elsewhere(places) => places.crc32(row),
+        }
     }
 
     /// Compares the bytes of a record with their checksum, if there is one.

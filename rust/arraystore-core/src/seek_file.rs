@@ -57,7 +57,7 @@ impl SeekFile {
         (magic == MAGIC && begin <= file.nbytes().ok()?).then_some(Self { file, count })
     }
 
-    /// The table of a record whose bytes have this [fingerprint](Field::fingerprint), if it has one.
+    /// The table of a record whose bytes have this [fingerprint], if it has one.
     #[must_use]
     pub fn get(&self, row: u64, fingerprint: u32) -> Option<&[u8]> {
         if row >= self.count {
@@ -81,6 +81,13 @@ impl SeekFile {
         let bytes = self.file.lend(HEADER_NBYTES + row * END_NBYTES, 8).ok()??;
         Some(u64::from_le_bytes(bytes.try_into().ok()?))
     }
+}
+
+/// A number that binds a seek table to the bytes that it was made of: the checksum that is kept of them, or else their
+/// CRC-32C.
+#[must_use]
+pub fn fingerprint(kept: Option<u32>, bytes: &[u8]) -> u32 {
+    kept.unwrap_or_else(|| crc32c(bytes))
 }
 
 fn checksum(table: &[u8], fingerprint: u32) -> u32 {
@@ -175,32 +182,37 @@ impl Made {
         compare: bool,
         context: &mut batch::Context,
     ) -> Result<()> {
-        let fingerprint = field.fingerprint(row)?;
+        let kept = field.kept_checksum(row)?;
+        let before = before.filter(|_| !compare);
         let begin = self.tables.len();
         self.tables.extend([0; CHECKSUM_NBYTES]);
-        let known = before
-            .filter(|_| !compare)
-            .and_then(|before| before.get(row, fingerprint));
-        if let Some(known) = known {
+        // Where a checksum is kept, a table of before needs no bytes to be known by.
+        let known = kept.and_then(|kept| Some((kept, before?.get(row, kept)?)));
+        let fingerprint = if let Some((kept, known)) = known {
             self.tables.extend_from_slice(known);
+            kept
         } else {
             let batch::Context { decoder, scratch, .. } = context;
             let found = field.fetch(row, true, scratch, |jpeg| {
-                Ok(index(decoder, jpeg, compare, &mut self.tables))
-            });
-            match found {
-                Ok(true) => {}
-                Ok(false) => {
+                let fingerprint = fingerprint(kept, jpeg);
+                if let Some(known) = before.and_then(|before| before.get(row, fingerprint)) {
+                    self.tables.extend_from_slice(known);
+                } else if !index(decoder, jpeg, compare, &mut self.tables) {
                     self.tables.truncate(begin + CHECKSUM_NBYTES);
                     self.tables.extend_from_slice(NOT_FAST);
                 }
+                Ok(fingerprint)
+            });
+            match found {
+                Ok(fingerprint) => fingerprint,
                 // `verify` tells of them.
                 Err(Error::Missing { .. } | Error::Checksum { .. } | Error::Source { .. }) => {
                     self.tables.truncate(begin);
+                    0
                 }
                 Err(error) => return Err(error),
             }
-        }
+        };
         if let Some((sum, table)) = self.tables[begin..].split_first_chunk_mut::<CHECKSUM_NBYTES>() {
             *sum = checksum(table, fingerprint).to_le_bytes();
             if *table == *NOT_FAST {

@@ -44,6 +44,7 @@ struct Work {
     /// Data without stuffing, in pieces.
     stream: Vec<u8>,
     lanes: Vec<Lane>,
+    segments: Vec<Segment>,
     coefficients: Coefficients,
     seek: SeekTable,
 }
@@ -374,6 +375,7 @@ impl Work {
                 }
             }
         }
+        self.segments = segments;
         Ok(())
     }
 
@@ -387,7 +389,9 @@ impl Work {
         self.stream.clear();
         let mut rest = image.frame.scan;
         // Each has two bytes at least: those of its marker.
-        let mut segments = Vec::with_capacity(count.div_ceil(interval).min(rest.len() / 2));
+        let mut segments = std::mem::take(&mut self.segments);
+        segments.clear();
+        segments.reserve(count.div_ceil(interval).min(rest.len() / 2));
         for (number, start) in (0..=7_u8).cycle().zip((0..count).step_by(interval)) {
             let bit = self.stream.len() * 8;
             let End::Marker(marker, behind) = unstuff(rest, &mut self.stream) else {
@@ -441,8 +445,8 @@ impl Work {
 
     /// Notes where every `step`-th row begins.
     fn index(&mut self, image: &Image<'_>, strides: &Strides, step: usize) -> Result<(), Declined> {
-        let segments = self.segments(image)?;
-        let limit = segments[0].limit;
+        self.segments = self.segments(image)?;
+        let limit = self.segments[0].limit;
         self.seek.step = step;
         self.seek.entries.clear();
         let source = Source {

@@ -111,7 +111,7 @@ impl<'a> Frame<'a> {
             let (segment, after) = body.split_at_checked(nbytes).ok_or(NOT_PLAIN)?;
             match marker {
                 // Baseline and extended sequential frames.
-                0xc0 | 0xc1 if frame.is_empty() => frame = segment,
+                0xc0 | 0xc1 if frame.is_empty() && !segment.is_empty() => frame = segment,
                 0xc4 => tables.huffman(segment).ok_or(NOT_PLAIN)?,
                 0xdb => tables.quantisation(segment).ok_or(NOT_PLAIN)?,
                 0xda => return Self::of_scan(frame, segment, &tables, after),

@@ -101,7 +101,8 @@ fn dc_stride(window: usize, dc: &[(u8, u8)], ac: &[(u8, u8)]) -> Stride {
 /// As many symbols of AC as have their codes in the bits behind the first `length`, of which `coefficients` are known.
 fn ac_stride(window: usize, mut length: u32, mut coefficients: u32, ac: &[(u8, u8)]) -> Stride {
     let mut end = 0;
-    while length < BITS {
+    // More are never passed over in a block, whatever follows; nor has the stride room for them.
+    while length < BITS && coefficients < BLOCK {
         let (code, symbol) = ac[window << length & ((1 << BITS) - 1)];
         let (code, run, size) = (u32::from(code), u32::from(symbol >> 4), u32::from(symbol & 15));
         if code == 0 || length + code > BITS {

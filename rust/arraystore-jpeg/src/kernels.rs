@@ -16,8 +16,9 @@ use crate::quantisation::Quantisation;
 
 /// Coefficients of row 0 and 4 of a block may reach this before, and twice this behind the first pass of the transform.
 ///
-/// Beyond, the kernels of libjpeg-turbo wrap around. No pixels have such coefficients.
-const MOST: i16 = 8191;
+/// Beyond 8191, the kernels of libjpeg-turbo wrap around; and already there, sums of ours could, to which 128 << 18 has been
+/// added. No pixels have such coefficients.
+const MOST: i16 = 8000;
 
 /// Transforms sorted blocks into a plane, and zeroes them. Returns whether all coefficients are in range.
 pub(crate) fn transform(

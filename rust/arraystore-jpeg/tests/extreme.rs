@@ -183,3 +183,28 @@ fn sums_around_the_limits_of_vectors() {
     }
     assert!(decoded > 500, "only {decoded} were not declined");
 }
+
+#[test]
+fn sums_at_the_limits_of_32_bits() {
+    let mut block = [0; 64];
+    for dc in [4095, 3990, 3900, 1024] {
+        let most = 2 * dc + 1;
+        for (at, value) in [
+            (0, dc),
+            (1, -2),
+            (5, most),
+            (6, most),
+            (14, -dc),
+            (15, -most),
+            (27, -most),
+            (28, 1),
+        ] {
+            block[at] = value;
+        }
+        let mut one = writer(0, [1; 64], 0, || block);
+        one.columns = 1;
+        one.blocks.truncate(1);
+        let decoded = check(&one, &format!("DC {dc}"));
+        assert!(dc > 1024 || decoded > 0, "DC {dc} was declined");
+    }
+}

@@ -106,3 +106,11 @@ fn headers_that_libjpeg_turbo_refuses_are_declined() {
     assert!(decode(&with_frame(&gray, 7, &[0x42])).is_ok());
     assert!(Frame::parse(&with_frame(&gray, 7, &[0x42])).is_ok());
 }
+
+#[test]
+fn a_frame_without_content_is_declined() {
+    let jpeg = encode(&noise(16, 16, &mut Numbers(1)), 16, 16, Encoding::default());
+    let twice = [&jpeg[..2], &[0xff, 0xc0, 0, 2], &jpeg[2..]].concat();
+    assert!(decode(&twice).is_err());
+    assert!(Frame::parse(&twice).is_err());
+}

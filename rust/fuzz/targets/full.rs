@@ -1,4 +1,4 @@
-//! Whole images, with every set of instructions: all sets agree.
+//! Whole images, with every set of instructions: all that decode one give the same pixels.
 
 #![no_main]
 
@@ -22,7 +22,8 @@ libfuzzer_sys::fuzz_target!(|jpeg: &[u8]| {
         let outcome = Decoder::new(instructions).decode(&frame, None, area, &mut found);
         outcome.is_ok().then_some(found)
     };
-    let mut all = Instructions::available().map(decoded);
+    // They may differ in which coefficients beyond those of any pixels they leave to libjpeg-turbo.
+    let mut all = Instructions::available().filter_map(decoded);
     let first = all.next();
     assert!(all.all(|found| Some(found) == first), "the sets of instructions differ");
 });
