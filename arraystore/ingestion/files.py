@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import shutil
 import time
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from arraystore._core import Extents, Strings
 
 _PARTIAL = ".partial"
+# In a folder that an export made: how many files it wrote there, this one left out.
+_MARKER = ".arraystore-export.json"
 _MANY_FILES = 5_000
 
 
@@ -107,6 +110,7 @@ def export_files(
             _write_table(part, columns, layout, partial / layout.table, shown)
             with shown.phase("images", total=len(images.paths), unit="images") as advance:
                 _core.write_tree(images.extents, images.paths, str(partial), threads=threads, progress=advance)
+            (partial / _MARKER).write_text(json.dumps({"files": len(images.paths) + 1}))
             _sync_tree(partial, len(images.paths))
             _put_folder(partial, target)
         sync_all([target.parent])
@@ -242,9 +246,20 @@ def _check_place(target: Path, table: Path, *, as_zip: bool, overwrite: bool) ->
             raise InvalidRequestError(f"{path} exists: choose another place, or replace it with --overwrite", "exists")
         if path.exists() and as_zip and not path.is_file():
             raise FormatError(f"{path} exists and is no file: choose another place")
-    # Nobody's folder is removed for the sake of an export, unless it is one.
-    if not as_zip and target.exists() and not is_empty_folder and not table.is_file():
-        raise FormatError(f"{target} exists and is no export, which has {table}: choose another place")
+    if not as_zip and target.exists() and not is_empty_folder:
+        _check_is_export(target)
+
+
+def _check_is_export(folder: Path) -> None:
+    """Nobody's folder is removed for the sake of an export, unless it is one, and nothing else is in it."""
+    advice = "choose another place, or remove it yourself"
+    try:
+        wrote = int(json.loads((folder / _MARKER).read_text())["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise FormatError(f"{folder} exists and is no export, which has {_MARKER}: {advice}") from None
+    there = sum(len(files) for _, _, files in os.walk(folder)) - 1
+    if there != wrote:
+        raise FormatError(f"{folder} holds {there} files, the export that made it wrote {wrote}: {advice}")
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from arraystore.ingestion.extras import JoinedTable
 from arraystore.ingestion.plan import Plan
 from arraystore.sources.archive import column, concatenate
 from arraystore.sources.base import ImageSet
+from arraystore.sources.inference import BOOLEANS
 from arraystore.sources.tables import MetadataTable, TableColumn
 
 if TYPE_CHECKING:
@@ -99,11 +100,13 @@ def _gather(
     images: ImageSet | None = None,
 ) -> WritableColumn:
     table, name, kind = metadata.table, of.name, of.kind
-    if kind == "category":
-        codes = _take(column(table.codes(name), np.int32), row, missing=-1)
+    if kind in ("category", "boolean"):
+        codes, categories = _take(column(table.codes(name), np.int32), row, missing=-1), table.categories(name)
+        if kind == "boolean" and categories and BOOLEANS.issuperset(categories) and (codes >= 0).all():
+            return NumericColumn(np.array([name == "True" for name in categories], np.bool_)[codes])
         if plan is None or images is None:
-            return categorical(codes, table.categories(name))
-        return _with_labels(plan, images, name, codes, table.categories(name))
+            return categorical(codes, categories)
+        return _with_labels(plan, images, name, codes, categories)
     if kind == "float":
         return NumericColumn(_take(column(table.floats(name), np.float64), row, missing=np.nan))
     if kind == "integer":

@@ -153,7 +153,12 @@ class Bioscan1M:
     dataset = "BIOSCAN-1M"
     key = "processid"
     field = "image"
-    table = TableDialect(COLUMNS, delimiter="\t", missing=("", "not_classified", "no_data"))
+    # The last column is in no published table, but in those that are exported.
+    table = TableDialect(
+        (*COLUMNS, TableColumn(quality_list.COLUMN, "boolean")),
+        delimiter="\t",
+        missing=("", "not_classified", "no_data"),
+    )
     splits: Mapping[str, tuple[str, ...]] = {}
 
     def recognises(self, members: Members) -> bool:

@@ -127,7 +127,8 @@ class Bioscan5M:
     dataset = "BIOSCAN-5M"
     key = "processid"
     field = "image"
-    table = TableDialect(COLUMNS)
+    # Exported tables have those of the bounding boxes too.
+    table = TableDialect((*COLUMNS, *BOX_COLUMNS))
     splits: Mapping[str, tuple[str, ...]] = {**{name: (name,) for name in SPLITS}, **META_SPLITS}
 
     def recognises(self, members: Members) -> bool:
@@ -292,8 +293,7 @@ class Bioscan5M:
         SourceError
             If it is damaged, or its rows have no key.
         """
-        known = (*BOX_COLUMNS, *self.table.columns)
-        return read_extra_table(path, key=self.key, columns=known, missing=self.table.missing, spill=spill)
+        return read_extra_table(path, key=self.key, columns=self.table.columns, missing=self.table.missing, spill=spill)
 
 
 def _names_package(directory: str, place: Place) -> bool:

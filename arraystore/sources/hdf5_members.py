@@ -91,7 +91,10 @@ def _why_not(path: Path, error: OSError, *, is_empty: bool) -> str:
 
     words = str(error)
     if isinstance(error, BlockingIOError) or "unable to lock" in words or "already open for write" in words:
-        return "the HDF5 file is open for writing in another process: wait until that is finished and closed"
+        return (
+            "the HDF5 file is open for writing in another process: wait until that is finished and closed; if nobody "
+            "writes to it, clear its mark with `h5clear -s FILE` of the HDF5 tools"
+        )
     if "truncated file" in words:
         return f"the HDF5 file is cut short: fetch it again ({words})"
     if is_empty or not h5py.is_hdf5(path):

@@ -13,6 +13,8 @@ from arraystore.sources.tables import ColumnKind, TableColumn, TableDialect, col
 if TYPE_CHECKING:
     from arraystore._core import Table
 
+# Truth as pandas and our export write it.
+BOOLEANS = frozenset({"True", "False"})
 # Numbers as programs write them. One with a leading zero is rather a name, and would lose the zero.
 _INTEGER = re.compile(r"(?:0|-?[1-9][0-9]{0,17})\Z")
 # Up to 15 digits before the point: what has more is a name, and a float would change it.
@@ -44,7 +46,7 @@ def names_of(path: Path, dialect: TableDialect) -> list[str]:
 
 
 def infer_columns(path: Path, dialect: TableDialect, *, key: str) -> tuple[tuple[TableColumn, ...], Table]:
-    """Find out the kind of each column: integers or floats if all cells are; else categories, or texts if most differ.
+    """Find out the kind of each column: booleans or numbers if all cells are; else categories, or texts if most differ.
 
     Parameters
     ----------
@@ -91,6 +93,8 @@ def infer_columns(path: Path, dialect: TableDialect, *, key: str) -> tuple[tuple
 
 
 def _kind_of(values: Sequence[str], cells: int) -> ColumnKind:
+    if values and set(values) <= BOOLEANS:
+        return "boolean"
     if values and all(map(_INTEGER.match, values)):
         return "integer"
     if values and all(map(_is_float, values)):

@@ -16,7 +16,7 @@ from arraystore.errors import SourceError
 if TYPE_CHECKING:
     from arraystore._core import Table
 
-ColumnKind = Literal["string", "category", "float", "integer", "text"]
+ColumnKind = Literal["string", "category", "boolean", "float", "integer", "text"]
 
 _EDGE_NBYTES = 1 << 20
 # From a folder of one chunk of a split up to what holds the whole data set.
@@ -27,11 +27,20 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """One column of a table: its name in the header, how its cells are kept, and the type of integers that fit."""
+    """One column of a table: its name in the header, how its cells are kept, and the type of integers that fit.
+
+    A boolean one has cells `True` and `False`; if it has others, or none in a row, it is kept as categories. So is a
+    column that nobody has described.
+    """
 
     name: str
     kind: ColumnKind
     dtype: str = "int64"
+
+    @property
+    def read_as(self) -> str:
+        """How its cells are read from the file."""
+        return "category" if self.kind == "boolean" else self.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +50,7 @@ class TableDialect:
     Parameters
     ----------
     columns : tuple of TableColumn
-        The published columns, in any order. A table may lack some, and have others, which are kept as categories.
+        The published columns, in any order. A table may lack some, and have others, which are kept as booleans or categories.
     delimiter : str, default ","
         One character.
     missing : tuple of str, default only the empty cell
@@ -103,7 +112,7 @@ def columns_of(path: Path, dialect: TableDialect, *, key: str) -> tuple[TableCol
     path : Path
         A text table with a header.
     dialect : TableDialect
-        Its delimiter, and the published columns. Others are kept as categories, which loses nothing.
+        Its delimiter, and the published columns. Others are kept as booleans or categories, which loses nothing.
     key : str
         The column that must be there.
 
@@ -140,7 +149,7 @@ def _columns_named(path: Path, header: Sequence[str], dialect: TableDialect) -> 
                 "'..' or 'zarr.json', and of up to 200 bytes",
                 "column-name",
             )
-    return tuple(by_name.get(name, TableColumn(name, "category")) for name in names)
+    return tuple(by_name.get(name, TableColumn(name, "boolean")) for name in names)
 
 
 def read_header(path: Path, delimiter: str) -> list[str]:
@@ -237,7 +246,7 @@ def read_metadata(
     columns = columns_of(path, dialect, key=key)
     table = _core.read_table(
         str(path),
-        [(column.name, column.kind) for column in columns],
+        [(column.name, column.read_as) for column in columns],
         delimiter=dialect.delimiter,
         missing=dialect.missing,
         spill=str(spill),
@@ -256,7 +265,7 @@ def _read_json(
 ) -> MetadataTable:
     from arraystore import _core
 
-    kinds = {column.name: column.kind for column in dialect.columns} | {key: "string"}
+    kinds = {column.name: column.read_as for column in dialect.columns} | {key: "string"}
     table = _core.read_json_table(
         str(path),
         [(name, f"{kind}?") for name, kind in kinds.items()],

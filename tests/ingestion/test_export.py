@@ -1,5 +1,6 @@
 """An export holds what the store holds, to the byte, and what is not finished does not look whole."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -161,7 +162,8 @@ def test_bioscan_5m_goes_into_files_and_back(store, package, tmp_path, target):
         names = {path.removeprefix("bioscan5m/images/") for path in files_of(tmp_path / target)}
         images = package.images["cropped_256"]
         published = {f"cropped_256/{file.relative_to(images).as_posix()}" for file in images.rglob("*.jpg")}
-        assert names - published == {"bioscan5m/metadata/csv/BIOSCAN_5M_Insect_Dataset_metadata.csv"}
+        others = {"bioscan5m/metadata/csv/BIOSCAN_5M_Insect_Dataset_metadata.csv", ".arraystore-export.json"}
+        assert names - published == others
         assert published <= names
         header = report.table.read_text().splitlines()[0]
         assert header == package.metadata.read_text().splitlines()[0]
@@ -216,6 +218,44 @@ def test_what_stands_there_is_not_replaced_unasked_and_a_foreign_folder_never(st
     with pytest.raises(FormatError, match="is no export"):
         arraystore.export(store, tmp_path / "mine", overwrite=True)
     assert (tmp_path / "mine/letter.txt").exists()
+
+
+def test_an_export_never_replaces_what_it_did_not_write(store, package, tmp_path):
+    # The publisher's own tree has the table where an export would write it.
+    root = tmp_path / "data"
+    shutil.copytree(package.root, root / "bioscan5m")
+    (root / "notes.txt").write_text("x")
+    before = files_of(root)
+    with pytest.raises(FormatError, match="is no export, which has .arraystore-export.json"):
+        arraystore.export(store, root, overwrite=True)
+    assert files_of(root) == before
+    arraystore.export(store, tmp_path / "tree")
+    (tmp_path / "tree/bioscan5m/notes.txt").write_text("x")
+    before = files_of(tmp_path / "tree")
+    with pytest.raises(FormatError, match="holds 47 files, the export that made it wrote 46"):
+        arraystore.export(store, tmp_path / "tree", overwrite=True)
+    assert files_of(tmp_path / "tree") == before
+
+
+@pytest.mark.parametrize("target", ["tree", "x.zip"])
+def test_columns_of_further_tables_keep_their_types(store, tmp_path, target):
+    opened = arraystore.open(store)
+    boxes, flags = tmp_path / "boxes.csv", tmp_path / "flags.csv"
+    keys = opened.keys[:]
+    boxes.write_text("processid,x0,y1\n" + "".join(f"{key},{row - 3},{2 * row}\n" for row, key in enumerate(keys)))
+    flags.write_text(
+        "processid,is_good,level\n" + "".join(f"{key},{row % 3 == 0},{row}\n" for row, key in enumerate(keys))
+    )
+    arraystore.export(store, tmp_path / "source")
+    table = next((tmp_path / "source").rglob("*.csv"))
+    arraystore.ingest(tmp_path / "source", tmp_path / "one.zarr", metadata=[table, boxes, flags], **SMALL)
+    report = arraystore.export(tmp_path / "one.zarr", tmp_path / target)
+    arraystore.ingest(tmp_path / target, tmp_path / "two.zarr", metadata=report.table, **SMALL)
+    one, two = arraystore.open(tmp_path / "one.zarr"), arraystore.open(tmp_path / "two.zarr")
+    for name in ("x0", "y1", "is_good"):
+        assert one.columns[name].to_numpy().dtype == two.columns[name].to_numpy().dtype
+        assert (one.columns[name].to_numpy() == two.columns[name].to_numpy()).all()
+    assert len(two.select(is_good=True)) == -(-len(keys) // 3)
 
 
 @pytest.mark.parametrize("key", ["../up", "a/b", ".hidden", "x" * 300, "nul\0"])

@@ -40,7 +40,7 @@ def cells(metadata, name: str) -> list[str]:
     match {each.name: each.kind for each in metadata.columns}[name]:
         case "string":
             return table.strings(name).to_list()
-        case "category":
+        case "category" | "boolean":
             names = [*table.categories(name), ""]
             return [names[code] for code in column(table.codes(name), np.int32)]
         case "float":
@@ -78,7 +78,7 @@ def test_order_of_columns_is_that_of_the_file(tmp_path):
     assert [each.name for each in read(write_table(tmp_path / "m.csv", names=names)).columns] == names
 
 
-def test_unknown_column_is_kept_as_a_category(tmp_path):
+def test_an_unknown_column_is_kept_as_categories(tmp_path):
     rows = [{"processid": "A-1", "note": "x"}, {"processid": "B-2", "note": ""}]
     metadata = read(write_table(tmp_path / "m.csv", rows=rows, names=["processid", "note"]))
     assert cells(metadata, "note") == ["x", ""]
