@@ -55,7 +55,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     add("--select", metavar="COLUMN=VALUE", action="append", default=[], help="only these records; may be repeated")
     add("--keys", metavar="FILE", help="only the records whose keys stand in this file, one on each line")
     add("--workers", metavar="N", type=int, help="threads (default: $ARRAYSTORE_NUM_THREADS, or all cores)")
-    add("--overwrite", action="store_true", help="replace what was exported there before")
+    add("--overwrite", action="store_true", help="replace a store, archive or folder that an export made there")
     add("--quiet", action="store_true", help="no progress")
     add("--json", action="store_true", help="print the summary as JSON")
     return parser
@@ -84,20 +84,40 @@ def run(arguments: argparse.Namespace) -> int:
         report = arraystore.export(arguments.store, arguments.output, **options)
     else:
         with arraystore.open(arguments.store) as store:
-            records = store.select(_conditions(arguments.select))
+            records = store.select(_conditions(arguments.select, store))
             if arguments.keys is not None:
                 records = records.select(Path(arguments.keys))
+            if not len(records):
+                raise arraystore.errors.InvalidRequestError(f"{arguments.store}: no record is selected")
             report = arraystore.export(records, arguments.output, **options)
     print(json.dumps(report.to_json(), indent=1) if arguments.json else report)
     return 0
 
 
-def _conditions(given: list[str]) -> dict[str, list[str]]:
-    conditions: dict[str, list[str]] = {}
+def _conditions(given: list[str], store: arraystore.Store) -> dict[str, list[Any]]:
+    conditions: dict[str, list[Any]] = {}
     for each in given:
         name, separator, value = each.partition("=")
         if not separator:
             raise arraystore.errors.InvalidRequestError(f"--select {each}: expected COLUMN=VALUE, such as split=train")
         # Named twice, either value will do.
-        conditions.setdefault(name, []).append(value)
+        conditions.setdefault(name, []).append(_value(value, name, store))
     return conditions
+
+
+_BOOLEANS = {"true": True, "false": False}
+
+
+def _value(text: str, name: str, store: arraystore.Store) -> str | float | bool | None:
+    """Return a value as those of its column are; nothing stands for a missing one."""
+    kind = store.columns[name][:0].dtype.kind
+    if kind == "O" or not text:
+        return text or None
+    # Flags of which some are missing are kept as numbers.
+    if text.lower() in _BOOLEANS:
+        return _BOOLEANS[text.lower()]
+    try:
+        return int(text) if text.lstrip("+-").isdigit() else float(text)
+    except ValueError:
+        expected = "true or false" if kind == "b" else "a number"
+        raise arraystore.errors.InvalidRequestError(f"--select {name}={text}: expected {expected}") from None

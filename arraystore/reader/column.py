@@ -164,7 +164,9 @@ class Column:
             counts = np.bincount(codes[codes >= 0], minlength=len(self._stored.categories))
             values = self._stored.categories
         else:
-            values, counts = np.unique(_values(self._stored)[~self.isna()], return_counts=True)
+            # Integers as they are, not as the floats that stand beside missing ones.
+            stored = self._stored.values if isinstance(self._stored, NullableColumn) else _values(self._stored)
+            values, counts = np.unique(stored[~self.isna()], return_counts=True)
         order = np.argsort(-counts, kind="stable")
         return {
             values[i].item() if hasattr(values[i], "item") else values[i]: int(counts[i]) for i in order if counts[i]

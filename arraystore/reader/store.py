@@ -130,11 +130,13 @@ def open(
         if "://" in os.fspath(each):
             raise InvalidRequestError(f"{each}: only what lies on a file system can be opened, no URLs")
     if len(paths) == 1 and (is_store(paths[0]) or not os.path.lexists(paths[0])):
+        store = Store(open_store(paths[0]))
         given = {"metadata": metadata, "key": key, "package": package}
         for name, value in given.items():
             if value is not None:
+                store.close()
                 raise InvalidRequestError(f"{name}={value!r}: {paths[0]} is no source but a store, which has all of it")
-        return Store(open_store(paths[0]))
+        return store
     for each in paths:
         if is_store(each):
             raise InvalidRequestError(f"{each} is a store: it is opened alone, not together with {len(paths) - 1} more")

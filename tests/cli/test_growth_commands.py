@@ -51,11 +51,26 @@ def test_export_merge_and_append_do_what_they_say(store, package, tmp_path, caps
     assert (tmp_path / "x").read_bytes().startswith(b"PK")
 
 
+@pytest.mark.parametrize("name", ["image_measurement_value", "coord-lat", "species"])
+def test_values_are_selected_as_they_are_written(store, tmp_path, capsys, name):
+    column = arraystore.open(store).columns[name]
+    values = [*column[~column.isna()][:2], None]
+    # An integer beside missing ones is a float with a point.
+    texts = ["" if value is None else str(value) for value in values]
+    command = ["export", store, "-o", tmp_path / "n.zarr", "--json", "--overwrite", "--select"]
+    counts = [json.loads(said([*command, f"{name}={text}"], capsys))["records"] for text in texts]
+    assert counts == [int((column == value).sum()) for value in values]
+    assert min(counts) > 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["export", "STORE", "-o", "STORE"], "are one, or one lies inside"),
         (["export", "STORE", "-o", "x.zarr", "--select", "split"], "expected COLUMN=VALUE"),
+        (["export", "STORE", "-o", "x.zarr", "--select", "coord-lat=north"], "coord-lat=north: expected a number"),
+        (["export", "STORE", "-o", "x.zarr", "--select", "colour=red"], "colour"),
+        (["export", "STORE", "-o", "x.zarr", "--select", "species=Nobody"], "no record is selected"),
         (["export", "none.zarr", "-o", "x.zarr"], "No such store"),
         (["merge", "STORE", "-o", "x.zarr"], "at least two stores"),
         (["append", "STORE", "none.zip"], "none.zip"),
