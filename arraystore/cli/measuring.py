@@ -93,9 +93,10 @@ def forget_files(path: Path) -> None:
     Parameters
     ----------
     path : Path
-        A file, or a directory with all below it.
+        A file, or a directory with all below it; the seek tables beside it go too.
     """
-    for each in [path] if path.is_file() else path.rglob("*"):
+    seek_tables = path.parent.glob(f"{path.name}.*.seek")
+    for each in [*seek_tables, *([path] if path.is_file() else path.rglob("*"))]:
         if not each.is_file():
             continue
         descriptor = os.open(each, os.O_RDONLY)

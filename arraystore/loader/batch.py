@@ -158,10 +158,15 @@ class Batches:
         self._note(row, error)
 
     def _note(self, row: int, error: Exception) -> None:
+        import multiprocessing
+
         self.bad_count += 1
-        if self.bad_count == 1:
+        # Of what a worker process keeps in `bad`, nobody sees anything.
+        is_worker = multiprocessing.parent_process() is not None
+        if self.bad_count == 1 or is_worker:
             how = {"skip": "left out", "fill": "filled with zeros"}[self.options.bad]
+            where = "" if is_worker else "; all such are in its attribute bad"
             # Above this function stand _judge, finish and who iterates for the user.
-            warnings.warn(f"a record is {how}; all such are in loader.bad: {error}", RuntimeWarning, stacklevel=5)
+            warnings.warn(f"a record is {how}{where}: {error}", RuntimeWarning, stacklevel=5)
         if len(self.bad) < _MOST_BAD:
             self.bad.append(BadRecord(row, self.table.keys[row], error))

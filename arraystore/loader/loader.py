@@ -127,7 +127,7 @@ class Loader:
         """
         wanted = integer("epoch", epoch, least=0, most=2**64 - 1)
         if wanted != self._epoch:
-            self._epoch, self._start, self._given, self._resumes = wanted, 0, 0, False
+            self._move_to(wanted, 0, 0, resumes=False)
 
     def state_dict(self) -> dict[str, int]:
         """Return where this loader is, as a few numbers: what it has given, not what it has decoded ahead."""
@@ -174,7 +174,14 @@ class Loader:
                 )
             start += batches * numbers["batch_size"] * numbers["world_size"]
             batches = 0
-        self._epoch, self._start, self._given, self._resumes = numbers["epoch"], start, batches, True
+        self._move_to(numbers["epoch"], start, batches, resumes=True)
+
+    def _move_to(self, epoch: int, start: int, given: int, *, resumes: bool) -> None:
+        """Say where the next iterator begins; one that runs goes on, and counts no more."""
+        self._epoch, self._start, self._given, self._resumes = epoch, start, given, resumes
+        running = None if self._running is None else self._running()
+        if running is not None:
+            running.is_followed = False
 
     def __reduce__(self) -> tuple[Callable[..., Loader], tuple[Any, ...]]:
         return _restored, (self.table, self.batch_size, self.options, self._memory, self.state_dict(), self._resumes)
@@ -191,6 +198,9 @@ class _Epoch(Iterator[dict[str, Any]]):
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
         self._epoch = loader.epoch
+        self._start = loader._start
+        # Whether the loader is where this iterator is.
+        self.is_followed = True
         self._queue: _core.Queue | None = _core.Queue(loader._threads)
         self._pending: deque[Pending] = deque()
         self._next = loader._given
@@ -205,14 +215,16 @@ class _Epoch(Iterator[dict[str, Any]]):
             self._next += 1
         if not self._pending:
             self.close()
-            loader._epoch, loader._start, loader._given = self._epoch + 1, 0, 0
+            if self.is_followed:
+                # The last epoch of all is followed by the first.
+                loader._epoch, loader._start, loader._given = (self._epoch + 1) % 2**64, 0, 0
             raise StopIteration
         try:
             batch = loader._batches.finish(self._pending.popleft())
         except BaseException:
             self.close()
             raise
-        loader._given += 1
+        loader._given += self.is_followed
         return batch
 
     def close(self) -> None:
@@ -224,7 +236,7 @@ class _Epoch(Iterator[dict[str, Any]]):
 
     def _begun(self, queue: _core.Queue, number: int) -> Pending:
         loader = self._loader
-        positions = loader._share.positions(number, loader._start)
+        positions = loader._share.positions(number, self._start)
         rows = loader._order.rows(positions, seed=int(loader.options.seed), epoch=self._epoch)
         # A row that is drawn twice has two crops.
         keys = positions if isinstance(loader._order, Drawn) else None
@@ -235,7 +247,7 @@ def _restored(
     table: Records, batch_size: int, options: Options, memory: NewMemory, state: dict[str, int], resumes: bool
 ) -> Loader:
     loader = Loader(table, batch_size, options, memory=memory)
-    if resumes or state["batches"]:
+    if resumes:
         loader.load_state_dict(state)
     else:
         loader.set_epoch(state["epoch"])

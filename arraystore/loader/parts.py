@@ -128,6 +128,8 @@ class ImagePart:
     def _store_rows(self, rows: Rows) -> Rows:
         if self._twin is None:
             return np.ascontiguousarray(self._table.to_store_rows(rows))
+        if not len(self._table):
+            return np.full(len(rows), -1, np.int64)
         found = self._table.find(self._twin.keys[rows])
         return np.where(found < 0, -1, self._table.to_store_rows(found))
 

@@ -105,7 +105,8 @@ class Facade(Records):
             Leave out the records that cannot be divided among the ranks, and the last batch if it is not full.
         bad : {"raise", "skip", "fill"}
             What to do with a record that cannot be read: raise its error; leave it out of the batch; or leave zeros in
-            its place, and mark it in ``"bad"``. The last two warn once, and keep it in `Loader.bad`.
+            its place, and mark it in ``"bad"``. The last two warn once, and keep it in `Loader.bad`; in a worker
+              process they warn of each.
         verify : bool, default True
             Compare the bytes of each record with their checksum.
         threads : int, optional

@@ -50,7 +50,8 @@ class TableDialect:
     Parameters
     ----------
     columns : tuple of TableColumn
-        The published columns, in any order. A table may lack some, and have others, which are kept as booleans or categories.
+        The published columns, in any order. A table may lack some, and have others, which are kept as booleans or
+        categories.
     delimiter : str, default ","
         One character.
     missing : tuple of str, default only the empty cell

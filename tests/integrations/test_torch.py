@@ -4,6 +4,7 @@ import gc
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -373,6 +374,68 @@ def test_workers_share_the_batches_in_order(images, workers, lives):
         for tensors, arrays in zip(found, expected, strict=True):
             np.testing.assert_array_equal(tensors["row"], arrays["row"])
             np.testing.assert_array_equal(tensors["image"], arrays["image"])
+
+
+@pytest.mark.parametrize("lives", [False, True])
+def test_the_same_epoch_can_be_chosen_again(images, lives):
+    batches = Batches(images, 8, size=SIZE)
+    loader = DataLoader(batches, batch_size=None, num_workers=2, persistent_workers=lives)
+    seen = []
+    for _ in range(3):
+        batches.set_epoch(0)
+        seen.append(joined(list(loader), "row").tolist())
+    assert seen[0] == seen[1] == seen[2]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_batches_that_were_looked_at_begin_again_in_spawned_workers(images, workers):
+    batches = Batches(images, 8, size=SIZE)
+    first = next(iter(batches))
+    found = list(DataLoader(batches, batch_size=None, num_workers=workers, multiprocessing_context="spawn"))
+    np.testing.assert_array_equal(found[0]["row"], first["row"])
+    assert len(found) == len(batches)
+
+
+def test_workers_leave_no_shared_memory_behind(images):
+    def shared():
+        return set(Path("/dev/shm").glob("torch_*"))
+
+    before, strategy = shared(), torch.multiprocessing.get_sharing_strategy()
+    torch.multiprocessing.set_sharing_strategy("file_system")
+    try:
+        loader = DataLoader(Dataset(images, size=SIZE), 4, num_workers=2, collate_fn=collate)
+        counts = []
+        for _ in range(4):
+            for batch in loader:
+                assert len(batch["row"])
+            counts.append(len(shared() - before))
+        del batch, loader
+        gc.collect()
+        # That of the epoch number is the dataset's own.
+        assert max(counts) <= 2 * travel._MOST_SLOTS + 2
+        assert len(shared() - before) <= 1
+    finally:
+        torch.multiprocessing.set_sharing_strategy(strategy)
+
+
+def test_workers_warn_of_each_bad_record(path):
+    script = (
+        "import sys, arraystore; from torch.utils.data import DataLoader\n"
+        "from arraystore.integrations.torch import Dataset, collate\n"
+        "store = arraystore.open(sys.argv[1])\n"
+        "list(DataLoader(Dataset(store, size=16, bad='skip'), 4, num_workers=2, collate_fn=collate))\n"
+    )
+    with arraystore.open(path) as store:
+        bad = [store.keys[row] for row in np.flatnonzero(store.status != 0)]
+    said = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True).stderr
+    assert all(key in said for key in bad)
+    assert said.count("a record is left out:") == len(bad)
+
+
+def test_a_tensor_is_a_row(images):
+    dataset = Dataset(images, size=SIZE)
+    row = torch.tensor(3)
+    np.testing.assert_array_equal(dataset[row]["image"], dataset[3]["image"])
 
 
 def test_spawned_workers_share_the_batches(images):

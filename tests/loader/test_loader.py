@@ -256,13 +256,41 @@ def test_other_ranks_and_batches_go_on_with_what_was_not_given(view):
             resumed[0].load_state_dict(broken)
 
 
+def test_an_epoch_that_is_chosen_amid_another_begins_at_its_start(view):
+    loader = view.loader(8, size=16)
+    running = iter(loader)
+    next(running)
+    loader.set_epoch(5)
+    next(running)
+    state = loader.state_dict()
+    assert (state["epoch"], state["batches"]) == (5, 0)
+    assert len(list(running)) == len(loader) - 2
+    assert loader.epoch == 5
+    expected = view.loader(8, size=16)
+    expected.set_epoch(5)
+    assert rows_of(loader) == rows_of(expected)
+    assert loader.epoch == 6
+
+
+def test_a_copy_begins_where_its_original_would(view):
+    loader = view.loader(8, size=16)
+    next(iter(loader))
+    assert rows_of(pickle.loads(pickle.dumps(loader))) == rows_of(loader)
+
+
+def test_nothing_beside_is_a_key_that_is_missing(view):
+    loader = view.loader(4, size=16, beside={"other": view.select(slice(0, 0))})
+    with pytest.raises(UnknownKeyError, match="beside"):
+        next(iter(loader))
+
+
 def test_bad_records_are_raised_skipped_or_filled_and_never_silent(store):
     bad = (store.status != 0).nonzero()[0]
     assert len(bad) > 0
     with pytest.raises(MissingImageError, match=store.keys[bad[0]]):
         list(store.loader(8, size=16, shuffle=None))
     skipping = store.loader(8, size=16, bad="skip", labels="order", views=2)
-    with pytest.warns(RuntimeWarning, match=r"left out.*loader\.bad"):
+    with pytest.warns(RuntimeWarning, match="left out.*its attribute bad"):
         batches = list(skipping)
     assert sorted(row for batch in batches for row in batch["row"]) == np.flatnonzero(store.status == 0).tolist()
     assert all(batch["image"].shape[1] == len(batch["row"]) == len(batch["order"]) for batch in batches)

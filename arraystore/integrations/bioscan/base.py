@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -101,11 +102,25 @@ class BioscanDataset(Items, Labelled):
             raise DatasetNotFoundError(f"{self.root}: no record has a row of a metadata table: ingest it with one")
         selected = found.selected_rows
         rows = np.flatnonzero(is_row) if selected is None else selected[is_row[selected]]
+        if self.store.handle.spec.generation > 0 and (affected := self._depends_on_order()):
+            warnings.warn(
+                f"{self.root} has grown since it was ingested, so that its rows may stand in another order than those "
+                f"of the published table: {affected} may differ from those of bioscan-dataset. Ingest all at once to "
+                "have the same",
+                UserWarning,
+                stacklevel=4,
+            )
         self._rows = first_of_each_barcode(rows, self._barcodes) if self.reduce_repeated_barcodes else rows
         self._begin()
 
     def _is_row(self) -> npt.NDArray[np.bool_]:
         return table_rows(self.store, self.always_there)
+
+    def _depends_on_order(self) -> str:
+        """Name what depends on the order of the rows, if anything does."""
+        numbers = "the numbers of labels" if self.category_order == "pandas<3" and self.target_type else ""
+        barcodes = "the records that stand for repeated barcodes" if self.reduce_repeated_barcodes else ""
+        return " and ".join(filter(None, (numbers, barcodes)))
 
     def _begin(self) -> None:
         self._values = Values(

@@ -120,6 +120,8 @@ class Items:
         if name not in self._values:
             raise UnknownColumnError(f"no target {name!r}: expected one of {', '.join(self.ranks)}, or another column")
         found = [(name, self._values.at(name, rows))]
+        if name not in self.ranks and self.target_format == "index" and found[0][1].dtype.kind == "O":
+            raise UnknownColumnError(f"target {name!r}: it holds text, and only {', '.join(self.ranks)} have an index")
         return [*found, (f"{name}_index", self._values.at(f"{name}_index", rows))] if name in self.ranks else found
 
     def _item(

@@ -82,7 +82,7 @@ class Batches(data.IterableDataset[dict[str, Any]]):
         self._options = options
         self._epoch = Epoch()
         self._loader = self._new_loader(batch_size)
-        # The epoch that was set last, as far as this process has seen.
+        # How often the epoch was set, as far as this process has seen.
         self._seen = 0
 
     def __len__(self) -> int:
@@ -90,9 +90,9 @@ class Batches(data.IterableDataset[dict[str, Any]]):
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         loader = self._loader_here()
-        if self._epoch.number != self._seen:
-            self._seen = self._epoch.number
-            loader.set_epoch(self._seen)
+        if self._epoch.times_set != self._seen:
+            self._seen = self._epoch.times_set
+            loader.set_epoch(self._epoch.number)
         images = [] if self.store._holds_arrays() else ["image", *loader.options.beside]
         for batch in loader:
             yield tensors(batch, images=images, layout=self.layout)
@@ -112,6 +112,11 @@ class Batches(data.IterableDataset[dict[str, Any]]):
         """Records that this process left out or filled, the first 10,000 of them."""
         return self._loader.bad
 
+    @property
+    def bad_count(self) -> int:
+        """How many records this process left out or filled in all."""
+        return self._loader.bad_count
+
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next iterator. In a DataLoader with workers, call it before each epoch.
 
@@ -120,8 +125,9 @@ class Batches(data.IterableDataset[dict[str, Any]]):
         epoch : int
             From 0 to ``2**63 - 1``.
         """
-        self._seen = self._epoch.number = integer("epoch", epoch, least=0, most=2**63 - 1)
-        self._loader.set_epoch(self._seen)
+        self._epoch.number = integer("epoch", epoch, least=0, most=2**63 - 1)
+        self._seen = self._epoch.times_set
+        self._loader.set_epoch(self._epoch.number)
 
     def state_dict(self) -> dict[str, int]:
         """Return where this iteration is; see `Loader.state_dict`."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Unpack
 
 import numpy as np
+import torch
 from torch.utils import data
 
 from arraystore import _core
@@ -114,6 +116,8 @@ class Dataset(data.Dataset[Any]):
 
     def __getitem__(self, index: Index) -> Any:
         """Return one sample; or, for a list of rows, the batch of them as `collate` would return it."""
+        if isinstance(index, torch.Tensor) and index.ndim == 0:
+            index = operator.index(index)
         if not is_single(index):
             return collate(self.__getitems__(index))
         rows = np.array([single_row(index, len(self), self.store.find)], np.int64)

@@ -46,16 +46,23 @@ class Epoch:
     """The number of an epoch, which all processes that a dataset was sent to by PyTorch see alike."""
 
     def __init__(self) -> None:
-        self._number = torch.zeros((), dtype=torch.int64).share_memory_()
+        # The number, and how often it was set.
+        self._numbers = torch.zeros(2, dtype=torch.int64).share_memory_()
 
     @property
     def number(self) -> int:
         """From 0."""
-        return int(self._number)
+        return int(self._numbers[0])
 
     @number.setter
     def number(self, epoch: int) -> None:
-        self._number.fill_(epoch)
+        self._numbers[0] = epoch
+        self._numbers[1] += 1
+
+    @property
+    def times_set(self) -> int:
+        """How often it was set, be it to the same number."""
+        return int(self._numbers[1])
 
 
 def check_options(given: Mapping[str, Any], *, foreign: Sequence[str], where: str) -> None:

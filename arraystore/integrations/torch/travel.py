@@ -13,6 +13,7 @@ import os
 import weakref
 from collections.abc import Callable
 from multiprocessing.reduction import ForkingPickler
+from multiprocessing.util import Finalize
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,8 @@ class SharedRing:
     def __init__(self, nbytes: int, most: int) -> None:  # noqa: ARG002 (those of all memories)
         self.nbytes = nbytes
         self._slots: list[_Slot] = []
+        # A worker ends without taking its objects apart; files that PyTorch shares by would stay behind.
+        Finalize(self, self._slots.clear, exitpriority=10)
         # As PyTorch itself says how tensors are sent; other tensors are still sent by its way.
         ForkingPickler.register(torch.Tensor, _reduced)
 

@@ -89,15 +89,15 @@ fn boxes_are_the_same_with_and_without_a_table() {
             height: 16,
             width: 16,
         };
-        let [mut without, mut with] = [vec![0; 16 * 16 * 3], vec![0; 16 * 16 * 3]];
-        let is_decoded = decoder.decode(&frame, None, area, &mut without).is_ok();
-        assert!(!is_decoded || decoder.decode(&frame, Some(&table), area, &mut with).is_ok());
+        let [mut plain, mut tabled] = [vec![0; 16 * 16 * 3], vec![0; 16 * 16 * 3]];
+        let is_decoded = decoder.decode(&frame, None, area, &mut plain).is_ok();
+        assert!(!is_decoded || decoder.decode(&frame, Some(&table), area, &mut tabled).is_ok());
         if is_decoded {
-            assert_eq!(with, without);
+            assert_eq!(tabled, plain);
         }
         if is_decoded && tables % 16 == 0 {
             let (width, _, pixels) = decode(&jpeg).unwrap();
-            assert_eq!(with, cut(&pixels, width, area));
+            assert_eq!(tabled, cut(&pixels, width, area));
         }
     }
     assert!(tables > 30_000, "only {tables} have a table");
