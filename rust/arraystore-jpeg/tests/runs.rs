@@ -73,15 +73,15 @@ fn image(headers: &[u8], numbers: &mut Numbers) -> Vec<u8> {
 fn boxes_are_the_same_with_and_without_a_table() {
     let (headers, mut numbers) = (headers(), Numbers(7));
     let mut decoder = Decoder::default();
-    let mut tables = 0;
+    let mut count = 0;
     for _ in 0..40_000 {
         let jpeg = image(&headers, &mut numbers);
         let frame = Frame::parse(&jpeg).unwrap();
-        let mut table = Vec::new();
-        if decoder.seek_table(&frame, 1, &mut table).is_err() {
+        let mut seek = Vec::new();
+        if decoder.seek_table(&frame, 1, &mut seek).is_err() {
             continue;
         }
-        tables += 1;
+        count += 1;
         let left = [0, 16][numbers.below(2)];
         let area = Area {
             top: 8,
@@ -89,16 +89,16 @@ fn boxes_are_the_same_with_and_without_a_table() {
             height: 16,
             width: 16,
         };
-        let [mut plain, mut tabled] = [vec![0; 16 * 16 * 3], vec![0; 16 * 16 * 3]];
-        let is_decoded = decoder.decode(&frame, None, area, &mut plain).is_ok();
-        assert!(!is_decoded || decoder.decode(&frame, Some(&table), area, &mut tabled).is_ok());
+        let [mut without, mut with_table] = [vec![0; 16 * 16 * 3], vec![0; 16 * 16 * 3]];
+        let is_decoded = decoder.decode(&frame, None, area, &mut without).is_ok();
+        assert!(!is_decoded || decoder.decode(&frame, Some(&seek), area, &mut with_table).is_ok());
         if is_decoded {
-            assert_eq!(tabled, plain);
+            assert_eq!(with_table, without);
         }
-        if is_decoded && tables % 16 == 0 {
+        if is_decoded && count % 16 == 0 {
             let (width, _, pixels) = decode(&jpeg).unwrap();
-            assert_eq!(tabled, cut(&pixels, width, area));
+            assert_eq!(with_table, cut(&pixels, width, area));
         }
     }
-    assert!(tables > 30_000, "only {tables} have a table");
+    assert!(count > 30_000, "only {count} have a table");
 }
