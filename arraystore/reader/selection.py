@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -101,8 +101,8 @@ def expand_splits(
     ['train', 'val', 'test']
     """
     expanded: list[object] = []
-    for name in _summands(values):
-        if name == "all":
+    for name in _summands(values, known={*splits, *present}):
+        if name == "all" and name not in present:
             return None
         if isinstance(name, str) and name not in splits and name not in present:
             names = ", ".join(dict.fromkeys((*splits, *present, "all")))
@@ -111,10 +111,11 @@ def expand_splits(
     return expanded
 
 
-def _summands(values: Iterable[object]) -> list[object]:
+def _summands(values: Iterable[object], *, known: Container[object]) -> list[object]:
     parts: list[object] = []
     for value in values:
-        parts += [part.strip() for part in value.split("+")] if isinstance(value, str) else [value]
+        is_sum = isinstance(value, str) and value not in known
+        parts += [part.strip() for part in str(value).split("+")] if is_sum else [value]
     return parts
 
 

@@ -72,6 +72,9 @@ def test_an_unknown_split_is_named_with_the_known_ones():
 def test_another_data_set_has_the_splits_it_has():
     assert expand_splits(["mine"], ["mine"], splits={}, dataset="Other") == ["mine"]
     assert expand_splits(["a+b"], [], splits={"a": ["x", "y"], "b": ["z"]}, dataset="Other") == ["x", "y", "z"]
+    # A split of a user's own table may be called like a sum, or like all.
+    assert expand_splits(["a+b"], ["a+b"], splits={"a": ["x"], "b": ["z"]}, dataset="Other") == ["a+b"]
+    assert expand_splits(["all"], ["all", "b"], splits={}, dataset="Other") == ["all"]
     with pytest.raises(InvalidRequestError, match="no split 'seen' in Other"):
         expand_splits(["seen"], ["mine"], splits={}, dataset="Other")
 

@@ -17,10 +17,11 @@ mod reference;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use arraystore_jpeg::Frame;
+use arraystore_jpeg::instructions::Instructions;
+use arraystore_jpeg::{Area, Decoder, Frame};
 use fuzzer::{Counts, Fuzzer};
 use mutation::{LIES, segments};
-use reference::{Encoding, Numbers, SAMPLINGS, decode, encode, noise};
+use reference::{Encoding, Numbers, SAMPLINGS, cut, decode, encode, noise};
 
 /// How long a loop runs, and its first number.
 fn plan(seed: u64) -> (Duration, Numbers) {
@@ -113,4 +114,42 @@ fn a_frame_without_content_is_declined() {
     let twice = [&jpeg[..2], &[0xff, 0xc0, 0, 2], &jpeg[2..]].concat();
     assert!(decode(&twice).is_err());
     assert!(Frame::parse(&twice).is_err());
+}
+
+/// Each was once decoded otherwise than by libjpeg-turbo, or not refused as it does.
+#[test]
+fn seeds_are_declined_or_decoded_like_libjpeg_turbo() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds");
+    let mut seeds = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let jpeg = std::fs::read(&path).unwrap();
+        seeds += 1;
+        let Ok(frame) = Frame::parse(&jpeg) else { continue };
+        for instructions in Instructions::available() {
+            let mut decoder = Decoder::new(instructions);
+            let mut table = Vec::new();
+            let has_table = decoder.seek_table(&frame, 1, &mut table).is_ok();
+            for top in 0..frame.height {
+                let area = Area {
+                    top,
+                    left: 0,
+                    height: frame.height - top,
+                    width: frame.width - top % 2 * 7,
+                };
+                for seek in [None, has_table.then_some(&table[..])] {
+                    let mut found = vec![0; area.height * area.width * 3];
+                    if decoder.decode(&frame, seek, area, &mut found).is_ok() {
+                        let (width, _, pixels) = decode(&jpeg).unwrap();
+                        assert!(
+                            found == cut(&pixels, width, area),
+                            "{}, {instructions}, {area:?}",
+                            path.display()
+                        );
+                    }
+                }
+            }
+        }
+    }
+    assert!(seeds >= 3, "{seeds} seeds in {folder}");
 }
