@@ -25,7 +25,6 @@ from arraystore.ingestion.seek import make_tables
 from arraystore.ingestion.stored import StoredPart
 from arraystore.ingestion.troubles import write_troubles
 from arraystore.ingestion.workdir import Job, grow, remove_workdir, tidy_up
-from arraystore.sources.bioscan1m import Bioscan1M
 from arraystore.sources.hdf5_members import spill_indirect
 from arraystore.sources.tables import fingerprint_file
 from arraystore.threads import thread_count
@@ -305,9 +304,10 @@ def _check_compatible(growing: GrowingStore, found: Package) -> None:
                 f"the {what} of {growing.path} is {has}, that of the source is {given}: make a store of its own of it",
                 "not-one-package",
             )
-    if not found.tables and spec.dataset == Bioscan1M.dataset and "image_file" in growing.base.column_names:
+    names_files = any(each.name == "image_file" for each in publisher.table.columns)
+    if not found.tables and names_files and "image_file" in growing.base.column_names:
         raise InvalidRequestError(
-            f"{growing.path} knows images by the processid that the metadata TSV has for their names: name it with "
+            f"{growing.path} knows images by the key that the metadata table has for their names: name it with "
             "--metadata",
             "no-table",
         )

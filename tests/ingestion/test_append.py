@@ -453,6 +453,6 @@ def test_images_of_bioscan_1m_need_their_table(tmp_path):
     arraystore.ingest(package.sources, tmp_path / "s.zarr", **SMALL)
     alone = Path(shutil.copytree(package.sources[0], tmp_path / "alone/bioscan/images/cropped_256"))
     before = files_of(tmp_path / "s.zarr")
-    with pytest.raises(InvalidRequestError, match="metadata TSV.*--metadata"):
+    with pytest.raises(InvalidRequestError, match="metadata table.*--metadata"):
         arraystore.append(tmp_path / "s.zarr", alone)
     assert files_of(tmp_path / "s.zarr") == before
