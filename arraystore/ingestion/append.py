@@ -304,13 +304,6 @@ def _check_compatible(growing: GrowingStore, found: Package) -> None:
                 f"the {what} of {growing.path} is {has}, that of the source is {given}: make a store of its own of it",
                 "not-one-package",
             )
-    names_files = any(each.name == "image_file" for each in publisher.table.columns)
-    if not found.tables and names_files and "image_file" in growing.base.column_names:
-        raise InvalidRequestError(
-            f"{growing.path} knows images by the key that the metadata table has for their names: name it with "
-            "--metadata",
-            "no-table",
-        )
 
 
 def _known_fingerprints(spec: StoreSpec) -> set[str]:

@@ -163,7 +163,7 @@ class Batches:
         self.bad_count += 1
         # Of what a worker process keeps in `bad`, nobody sees anything.
         is_worker = multiprocessing.parent_process() is not None
-        if self.bad_count == 1 or is_worker:
+        if self.bad_count == 1 or (is_worker and self.bad_count <= _MOST_BAD):
             how = {"skip": "left out", "fill": "filled with zeros"}[self.options.bad]
             where = "" if is_worker else "; all such are in its attribute bad"
             # Above this function stand _judge, finish and who iterates for the user.

@@ -106,7 +106,7 @@ class Facade(Records):
         bad : {"raise", "skip", "fill"}
             What to do with a record that cannot be read: raise its error; leave it out of the batch; or leave zeros in
             its place, and mark it in ``"bad"``. The last two warn once, and keep it in `Loader.bad`; in a worker
-              process they warn of each.
+            process, where nobody sees that, they warn of each.
         verify : bool, default True
             Compare the bytes of each record with their checksum.
         threads : int, optional

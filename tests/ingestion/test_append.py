@@ -15,7 +15,7 @@ from arraystore import _core
 from arraystore.errors import DuplicateKeyError, FormatError, InvalidRequestError, SourceError
 from arraystore.format.zarr_growth import ZarrGrowth
 from arraystore.ingestion import append as append_module
-from arraystore.testing import make_bioscan1m, make_bioscan5m
+from arraystore.testing import make_bioscan5m
 from arraystore.testing.comparing import assert_same_records, bytes_of, files_of
 
 SMALL = {"shard_nbytes": 65_536}
@@ -446,13 +446,3 @@ def test_the_golden_store_grows(tmp_path):
     after = arraystore.open(path)
     assert {key: bytes_of(after, key) for key in before} == before
     assert {key: bytes_of(after, key) for key in made.keys} == {key: made.jpegs[package].get(key) for key in made.keys}
-
-
-def test_images_of_bioscan_1m_need_their_table(tmp_path):
-    package = make_bioscan1m(tmp_path / "p", n=12, distinct=3)
-    arraystore.ingest(package.sources, tmp_path / "s.zarr", **SMALL)
-    alone = Path(shutil.copytree(package.sources[0], tmp_path / "alone/bioscan/images/cropped_256"))
-    before = files_of(tmp_path / "s.zarr")
-    with pytest.raises(InvalidRequestError, match="metadata table.*--metadata"):
-        arraystore.append(tmp_path / "s.zarr", alone)
-    assert files_of(tmp_path / "s.zarr") == before

@@ -1,8 +1,10 @@
 """What `BIOSCAN5M` and `BIOSCAN1M` have besides the items of bioscan_dataset: stores, batches, orders, errors."""
 
 import pickle
+import shutil
 import subprocess
 import sys
+import warnings
 from importlib import metadata
 
 import numpy as np
@@ -337,3 +339,27 @@ def _file(jpeg):
     import io
 
     return io.BytesIO(jpeg)
+
+
+def test_a_column_of_text_has_no_index(store):
+    with pytest.raises(KeyError, match="country.*holds text"):
+        BIOSCAN5M(store, target_type="country")[0]
+    assert isinstance(BIOSCAN5M(store, target_type="country", target_format="text")[0][-1], str | float)
+
+
+def test_a_store_that_has_grown_tells_what_may_differ(package, tmp_path):
+    images, table = package.images["cropped_256"], package.metadata
+    splits = sorted(each.name for each in images.iterdir())
+    parts = [tmp_path / name / "bioscan5m/images/cropped_256" for name in ("one", "two")]
+    for part, chosen in zip(parts, (splits[:2], splits[2:]), strict=True):
+        for split in chosen:
+            shutil.copytree(images / split, part / split)
+    arraystore.ingest(parts[0], tmp_path / "s.zarr", metadata=table, rows="images")
+    BIOSCAN5M(arraystore.open(tmp_path / "s.zarr"), "all", category_order="pandas<3")
+    arraystore.append(tmp_path / "s.zarr", parts[1], metadata=table)
+    grown = arraystore.open(tmp_path / "s.zarr")
+    with pytest.warns(UserWarning, match="has grown.*numbers of labels and the records that stand for repeated"):
+        BIOSCAN5M(grown, "all", category_order="pandas<3", reduce_repeated_barcodes=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        BIOSCAN5M(grown, "all", category_order="sorted")

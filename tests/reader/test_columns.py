@@ -184,3 +184,8 @@ def test_an_unknown_column_is_named_with_those_that_are_close(columns):
 def test_a_column_of_a_file_is_not_believed(stored, message):
     with pytest.raises(FormatError, match=f"column 'order' has {message}"):
         check_stored("order", stored, 3)
+
+
+def test_large_integers_beside_missing_ones_are_counted_as_they_are():
+    values, mask = np.array([2**53 + 1, 2**53, 5, 5], np.int64), np.array([False, False, False, True])
+    assert Column("id", NullableColumn(values, mask)).value_counts() == {5: 1, 2**53: 1, 2**53 + 1: 1}

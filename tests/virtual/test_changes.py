@@ -224,3 +224,11 @@ def test_a_file_that_is_written_over_is_read_without_its_seek_table(tmp_path):
         found = source.read_boxes(range(6), boxes)
         for row, (top, left, height, width) in enumerate(boxes):
             assert (found[row] == source[row][top : top + height, left : left + width]).all()
+
+
+def test_options_do_not_hide_that_there_is_nothing(tmp_path, archive):
+    with pytest.raises(FileNotFoundError, match="No such store"):
+        arraystore.open(tmp_path / "typo.zip", metadata="m.csv")
+    arraystore.ingest(archive, tmp_path / "s.zarr")
+    with pytest.raises(InvalidRequestError, match="is no source but a store"):
+        arraystore.open(tmp_path / "s.zarr", metadata="m.csv")
