@@ -21,7 +21,7 @@ use arraystore_core::jpeg::{self, Region};
 use arraystore_core::output::{Axes, RowWriter, Target};
 use arraystore_core::random::RandomKey;
 use arraystore_core::resize::{ROW_PADDING_NBYTES, Resize};
-use arraystore_jpeg::{Area, Decoder, Frame};
+use arraystore_jpeg::{Area, Decoder, Frame, Indexer};
 
 const BATCH: usize = 256;
 const OUTPUT: Size = Size {
@@ -248,11 +248,9 @@ fn main() {
         return;
     };
     let rounds = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(11);
-    let mut indexer = Decoder::default();
-    let mut seek_nbytes = 0;
+    let mut indexer = Indexer::default();
     let jpegs = read_all(Path::new(&folder), 1536);
-    let start = Instant::now();
-    let samples: Vec<Sample> = jpegs
+    let mut samples: Vec<Sample> = jpegs
         .into_iter()
         .map(|jpeg| {
             let frame = Frame::parse(&jpeg).unwrap();
@@ -260,13 +258,21 @@ fn main() {
                 height: u32::try_from(frame.height).unwrap(),
                 width: u32::try_from(frame.width).unwrap(),
             };
-            let mut seek = Vec::new();
-            indexer.seek_table(&frame, 1, &mut seek).unwrap();
-            seek_nbytes += seek.len();
-            Sample { jpeg, size, seek }
+            Sample {
+                jpeg,
+                size,
+                seek: Vec::new(),
+            }
         })
         .collect();
+    let start = Instant::now();
+    for pair in samples.as_chunks_mut::<2>().0 {
+        let [a, b] = pair.each_mut();
+        let outcomes = indexer.seek_tables([&a.jpeg, &b.jpeg], 1, [&mut a.seek, &mut b.seek]);
+        assert!(outcomes.iter().all(Result::is_ok));
+    }
     let each = start.elapsed().as_secs_f64() * 1e6 / samples.len() as f64;
+    let seek_nbytes: usize = samples.iter().map(|sample| sample.seek.len()).sum();
     println!(
         "{} images; a seek table has {} bytes and takes {each:.1} us\n",
         samples.len(),

@@ -13,13 +13,14 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::batch;
 use crate::checksum::{crc32c, crc32c_append};
 use crate::crop::{CropBox, Size};
 use crate::error::{Error, Result};
-use crate::extent::Extents;
+use crate::extent::{Extents, Scratch};
 use crate::field::Field;
 use crate::jpeg::{Decoder, NOT_FAST, Problem, pixel_nbytes};
 use crate::pixel_memory::PixelMemory;
@@ -30,7 +31,6 @@ use arraystore_jpeg::Frame;
 const MAGIC: [u8; 8] = *b"arrseek\x01";
 const HEADER_NBYTES: u64 = 16;
 const END_NBYTES: u64 = 8;
-const CHECKSUM_NBYTES: usize = 4;
 
 /// No image has a larger table: a damaged list of ends must not make a reader look through all of the file.
 const MOST_TABLE_NBYTES: usize = 1 << 20;
@@ -139,10 +139,11 @@ pub fn write(
             .step_by(usize::try_from(ROWS_A_TASK).unwrap_or(1))
             .collect();
         let made = batch::map(tasks.into_iter(), threads, |context, first| {
-            let mut made = Made::default();
+            let mut making = Making::new(&mut context.decoder, compare);
             for row in first..(first + ROWS_A_TASK).min(end) {
-                made.add(field, row, before, compare, context)?;
+                making.add(field, row, before, &mut context.scratch)?;
             }
+            let made = making.finish();
             progress.advance(made.ends.len() as u64, made.tables.len() as u64)?;
             Ok(made)
         })?;
@@ -174,66 +175,113 @@ struct Made {
 }
 
 impl Made {
-    fn add(
-        &mut self,
-        field: &Field,
-        row: u64,
-        before: Option<&SeekFile>,
-        compare: bool,
-        context: &mut batch::Context,
-    ) -> Result<()> {
-        let kept = field.kept_checksum(row)?;
-        let before = before.filter(|_| !compare);
-        let begin = self.tables.len();
-        self.tables.extend([0; CHECKSUM_NBYTES]);
-        // Where a checksum is kept, a table of before needs no bytes to be known by.
-        let known = kept.and_then(|kept| Some((kept, before?.get(row, kept)?)));
-        let fingerprint = if let Some((kept, known)) = known {
-            self.tables.extend_from_slice(known);
-            kept
-        } else {
-            let batch::Context { decoder, scratch, .. } = context;
-            let found = field.fetch(row, true, scratch, |jpeg| {
-                let fingerprint = fingerprint(kept, jpeg);
-                if let Some(known) = before.and_then(|before| before.get(row, fingerprint)) {
-                    self.tables.extend_from_slice(known);
-                } else if !index(decoder, jpeg, compare, &mut self.tables) {
-                    self.tables.truncate(begin + CHECKSUM_NBYTES);
-                    self.tables.extend_from_slice(NOT_FAST);
-                }
-                Ok(fingerprint)
-            });
-            match found {
-                Ok(fingerprint) => fingerprint,
-                // `verify` tells of them.
-                Err(Error::Missing { .. } | Error::Checksum { .. } | Error::Source { .. }) => {
-                    self.tables.truncate(begin);
-                    0
-                }
-                Err(error) => return Err(error),
-            }
-        };
-        if let Some((sum, table)) = self.tables[begin..].split_first_chunk_mut::<CHECKSUM_NBYTES>() {
-            *sum = checksum(table, fingerprint).to_le_bytes();
-            if *table == *NOT_FAST {
+    /// Appends the table of the next record, or its lack.
+    fn push(&mut self, found: Option<(&[u8], u32)>) {
+        if let Some((table, fingerprint)) = found {
+            self.tables.extend(checksum(table, fingerprint).to_le_bytes());
+            self.tables.extend_from_slice(table);
+            if table == NOT_FAST {
                 self.left += 1;
             } else {
                 self.with_table += 1;
             }
         }
         self.ends.push(self.tables.len() as u64);
-        Ok(())
     }
 }
 
-/// Appends the table of a JPEG; whether our own decoder takes it.
-fn index(decoder: &mut Decoder, jpeg: &[u8], compare: bool, tables: &mut Vec<u8>) -> bool {
-    let begin = tables.len();
-    let Ok(frame) = Frame::parse(jpeg) else { return false };
-    if decoder.fast().seek_table(&frame, 1, tables).is_err() {
-        return false;
+/// As many images are indexed together.
+const TOGETHER: usize = 4;
+
+/// Makes tables of records, of some images at a time: the first of them wait for the last.
+struct Making<'a> {
+    decoder: &'a mut Decoder,
+    compare: bool,
+    /// Where the table of each record is in `tables`, and the fingerprint of the record; empty while its image waits.
+    found: Vec<Option<(Range<usize>, u32)>>,
+    tables: Vec<u8>,
+    /// The records that wait.
+    waiting: Vec<usize>,
+    /// Their images, and memory for more.
+    jpegs: [Vec<u8>; TOGETHER],
+}
+
+impl<'a> Making<'a> {
+    fn new(decoder: &'a mut Decoder, compare: bool) -> Self {
+        Self {
+            decoder,
+            compare,
+            found: Vec::new(),
+            tables: Vec::new(),
+            waiting: Vec::new(),
+            jpegs: Default::default(),
+        }
     }
-    !compare || is_equal(decoder, jpeg, &tables[begin..])
+
+    fn add(&mut self, field: &Field, row: u64, before: Option<&SeekFile>, scratch: &mut Scratch) -> Result<()> {
+        let kept = field.kept_checksum(row)?;
+        let before = before.filter(|_| !self.compare);
+        // Where a checksum is kept, a table of before needs no bytes to be known by.
+        if let Some((table, kept)) = kept.and_then(|kept| Some((before?.get(row, kept)?, kept))) {
+            self.put(table, kept);
+            return Ok(());
+        }
+        let found = field.fetch(row, true, scratch, |jpeg| {
+            let fingerprint = fingerprint(kept, jpeg);
+            if let Some(table) = before.and_then(|before| before.get(row, fingerprint)) {
+                self.put(table, fingerprint);
+            } else {
+                let place = &mut self.jpegs[self.waiting.len()];
+                place.clear();
+                place.extend_from_slice(jpeg);
+                self.waiting.push(self.found.len());
+                self.found.push(Some((0..0, fingerprint)));
+            }
+            Ok(())
+        });
+        match found {
+            // `verify` tells of them.
+            Err(Error::Missing { .. } | Error::Checksum { .. } | Error::Source { .. }) => self.found.push(None),
+            found => found?,
+        }
+        if self.waiting.len() == TOGETHER {
+            self.index();
+        }
+        Ok(())
+    }
+
+    /// The table of the next record.
+    fn put(&mut self, table: &[u8], fingerprint: u32) {
+        let start = self.tables.len();
+        self.tables.extend_from_slice(table);
+        self.found.push(Some((start..self.tables.len(), fingerprint)));
+    }
+
+    /// Makes the tables of the images that wait.
+    fn index(&mut self) {
+        let mut made: [Vec<u8>; TOGETHER] = Default::default();
+        let jpegs = self.jpegs.each_ref().map(|jpeg| &jpeg[..]);
+        let outcomes = self.decoder.indexer().seek_tables(jpegs, 1, made.each_mut());
+        for (at, number) in self.waiting.drain(..).enumerate() {
+            let is_fast = outcomes[at].is_ok() && (!self.compare || is_equal(self.decoder, jpegs[at], &made[at]));
+            let start = self.tables.len();
+            self.tables
+                .extend_from_slice(if is_fast { &made[at] } else { NOT_FAST });
+            if let Some((place, _)) = &mut self.found[number] {
+                *place = start..self.tables.len();
+            }
+        }
+    }
+
+    fn finish(mut self) -> Made {
+        self.jpegs[self.waiting.len()..].fill(Vec::new());
+        self.index();
+        let mut made = Made::default();
+        for found in self.found {
+            made.push(found.map(|(place, fingerprint)| (&self.tables[place], fingerprint)));
+        }
+        made
+    }
 }
 
 /// Whether both decoders give the same pixels.

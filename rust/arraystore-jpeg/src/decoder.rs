@@ -3,16 +3,15 @@
 use std::ops::Range;
 
 use crate::Declined;
-use crate::entropy::{self, Coefficients, Lane, Source, TURNS};
+use crate::entropy::{self, Coefficients, Lane, NO_END, TURNS};
 use crate::frame::Frame;
 use crate::geometry::{Area, Geometry};
-use crate::huffman::TableCache;
-use crate::index::{self, Strides};
+use crate::huffman::{Cache, Tables};
 use crate::instructions::Instructions;
 use crate::pixels::{Memory, Painter};
 use crate::quantisation::QuantisationCache;
 use crate::seek::SeekTable;
-use crate::unstuff::{End, pad, unstuff};
+use crate::unstuff::{EOI, End, pad, unstuff};
 
 /// Coefficients of as many blocks are decoded before they are transformed: 512 KiB, so that they stay in the cache.
 const MOST_BLOCKS: usize = 4096;
@@ -20,19 +19,16 @@ const MOST_BLOCKS: usize = 4096;
 /// Rows between two entries of a seek table may have as many, in 32 MiB: for entries of eight rows at any width.
 const MOST_BLOCKS_OF_ENTRY: usize = 1 << 18;
 
-/// End of image.
-const EOI: u8 = 0xd9;
 /// The first of eight restart markers.
 const RST0: u8 = 0xd0;
 
-const NO_END: Declined = Declined::Data("its entropy-coded data do not end where they should");
 const OTHER_DC: Declined = Declined::Data("its DC coefficients are not as its seek table says");
 
 /// Decodes JPEGs. It keeps tables and memory from image to image: make one for each thread.
 #[derive(Debug)]
 pub struct Decoder {
     instructions: Instructions,
-    tables: TableCache,
+    tables: Cache<Tables>,
     quantisation: QuantisationCache,
     work: Work,
     memory: Memory,
@@ -61,7 +57,7 @@ impl Decoder {
     pub fn new(instructions: Instructions) -> Self {
         Self {
             instructions,
-            tables: TableCache::default(),
+            tables: Cache::default(),
             quantisation: QuantisationCache::default(),
             work: Work::default(),
             memory: Memory::default(),
@@ -113,7 +109,7 @@ impl Decoder {
         );
         let geometry = Geometry::of(frame);
         let places = self.quantisation.find(frame.quantisation);
-        let tables = self.tables.get(frame)?;
+        let tables = self.tables.tables(frame)?;
         let image = Image {
             frame,
             geometry,
@@ -141,37 +137,6 @@ impl Decoder {
         }
         outcome
     }
-
-    /// Makes the [seek table](crate::seek) of an image, with an entry for every `step`-th row of MCUs.
-    ///
-    /// An image with restart markers needs none: its table has no bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`Declined`] if the image cannot be decoded here, all of it.
-    pub fn seek_table(&mut self, frame: &Frame<'_>, step: u8, bytes: &mut Vec<u8>) -> Result<(), Declined> {
-        if frame.restart_interval > 0 {
-            return Ok(());
-        }
-        let geometry = Geometry::of(frame);
-        let (tables, strides) = self.tables.with_strides(frame)?;
-        let area = Area {
-            top: 0,
-            left: 0,
-            height: frame.height,
-            width: frame.width,
-        };
-        let image = Image {
-            frame,
-            geometry,
-            area,
-            tables,
-            instructions: self.instructions,
-        };
-        self.work.index(&image, strides, usize::from(step.max(1)))?;
-        self.work.seek.write(frame.sampling.components(), bytes);
-        Ok(())
-    }
 }
 
 /// What is decoded.
@@ -179,7 +144,7 @@ struct Image<'a> {
     frame: &'a Frame<'a>,
     geometry: Geometry,
     area: Area,
-    tables: &'a crate::huffman::Tables,
+    tables: &'a Tables,
     instructions: Instructions,
 }
 
@@ -441,59 +406,5 @@ impl Work {
             }
         }
         Ok(ended)
-    }
-
-    /// Notes where every `step`-th row begins.
-    fn index(&mut self, image: &Image<'_>, strides: &Strides, step: usize) -> Result<(), Declined> {
-        self.segments = self.segments(image)?;
-        let limit = self.segments[0].limit;
-        self.seek.step = step;
-        self.seek.entries.clear();
-        let source = Source {
-            stream: &self.stream,
-            tables: image.tables,
-        };
-        let end = index::walk(source, &image.geometry, strides, limit, step, &mut self.seek.entries)?;
-        if limit - end > 7 {
-            return Err(NO_END);
-        }
-        let mut stuffing = Stuffing::new(image.frame.scan);
-        for entry in &mut self.seek.entries {
-            entry.bit = stuffing.position_in_file(entry.bit);
-        }
-        Ok(())
-    }
-}
-
-/// Counts the stuffed bytes of a scan.
-struct Stuffing<'a> {
-    scan: &'a [u8],
-    /// A byte of the file, and the same one without stuffing.
-    at: (usize, usize),
-}
-
-impl<'a> Stuffing<'a> {
-    fn new(scan: &'a [u8]) -> Self {
-        Self { scan, at: (0, 0) }
-    }
-
-    /// The position in the file of a bit behind the last one that was asked for.
-    fn position_in_file(&mut self, bit: usize) -> usize {
-        let (mut file, mut plain) = self.at;
-        while plain < bit / 8 {
-            // Up to the next byte that something is stuffed behind.
-            let most = bit / 8 - plain;
-            let rest = &self.scan[file.min(self.scan.len())..];
-            let rest = &rest[..most.min(rest.len())];
-            if let Some(found) = memchr::memchr(0xff, rest) {
-                file += found + 2;
-                plain += found + 1;
-            } else {
-                file += most;
-                plain += most;
-            }
-        }
-        self.at = (file, plain);
-        file * 8 + bit % 8
     }
 }

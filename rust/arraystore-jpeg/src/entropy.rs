@@ -61,7 +61,10 @@ impl Coefficients {
         if self.blocks.len() < count {
             self.blocks.resize(count, Block([0; 64]));
         }
-        let classes = geometry.components.iter().map(|&component| tables.class[component]);
+        let classes = geometry
+            .components
+            .iter()
+            .map(|&component| tables.codes.class[component]);
         #[expect(clippy::cast_possible_truncation, reason = "three pairs of tables of 2,048 entries")]
         let starts = classes.map(|class| tables.dc_start(class) as u16);
         let width = 1 << tables.bits;
@@ -161,14 +164,10 @@ impl Symbol {
     pub(crate) const NONE: u8 = 0xff;
 }
 
-impl Source<'_> {
-    /// Decodes the symbol at `bit` of any length, by the table that begins at `start`, for the coefficient `index` or a later
-    /// one; `None` for what is none, and for a run of zeros out of the block.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn symbol(&self, bit: usize, start: usize, index: usize) -> Option<Symbol> {
-        let window = window(self.stream, bit);
-        let (length, symbol) = self.tables.symbol(window, start)?;
+impl Symbol {
+    /// The one whose code is at the top of `window`, for the coefficient `index` or a later one; `None` for a run of zeros out
+    /// of the block.
+    pub(crate) fn new(window: u64, (length, symbol): (u32, u8), index: usize) -> Option<Self> {
         let (run, size) = match index {
             0 => (0, u32::from(symbol)),
             _ => (usize::from(symbol >> 4), u32::from(symbol & 15)),
@@ -181,12 +180,12 @@ impl Source<'_> {
             return None;
         }
         let is_coefficient = !is_end && index < 64;
-        Some(Symbol {
+        Some(Self {
             length: u8::try_from(length + size).ok()?,
             index: if is_coefficient {
                 u8::try_from(index).ok()?
             } else {
-                Symbol::NONE
+                Self::NONE
             },
             next: if is_end || index >= 63 {
                 64
@@ -198,8 +197,22 @@ impl Source<'_> {
     }
 }
 
+impl Source<'_> {
+    /// Decodes the symbol at `bit` of any length, by the table that begins at `start`, for the coefficient `index` or a later
+    /// one; `None` for what is none.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn symbol(&self, bit: usize, start: usize, index: usize) -> Option<Symbol> {
+        let window = window(self.stream, bit);
+        Symbol::new(window, self.tables.symbol(window, start)?, index)
+    }
+}
+
 /// The error for entropy-coded data that no encoder writes.
 pub(crate) const DAMAGED: Declined = Declined::Data("its entropy-coded data are damaged or end too early");
+
+/// The error for data that are longer than the image, or have another marker behind them.
+pub(crate) const NO_END: Declined = Declined::Data("its entropy-coded data do not end where they should");
 
 /// The next 57 bits or more from `bit` on, at the top.
 pub(crate) fn window(stream: &[u8], bit: usize) -> u64 {

@@ -6,7 +6,6 @@
 
 use crate::Declined;
 use crate::frame::{Frame, HuffmanSpec};
-use crate::index::Strides;
 
 /// Codes have this many bits at most.
 const LONGEST: usize = 16;
@@ -56,7 +55,7 @@ impl Canonical {
 
     /// The symbol at the top of `window`, and the length of its code, of more than `shorter` bits; `None` for bits that are
     /// no code.
-    fn symbol(&self, window: u64, shorter: u32) -> Option<(u32, u8)> {
+    pub(crate) fn symbol(&self, window: u64, shorter: u32) -> Option<(u32, u8)> {
         let first = i32::try_from(window >> (64 - LONGEST)).ok()?;
         (shorter as usize + 1..=LONGEST).find_map(|length| {
             let code = first >> (LONGEST - length);
@@ -161,25 +160,24 @@ impl Entry {
     }
 }
 
-/// The tables of an image: for each class of components the wide and the canonical ones, first DC then AC.
+/// The codes of an image: those of each class of components, first DC then AC.
 #[derive(Debug, Clone)]
-pub(crate) struct Tables {
-    /// Wide tables of each class, DC and AC by turns, of `1 << bits` entries each.
-    pub(crate) wide: Vec<Entry>,
-    /// Bits that a wide table is asked with.
-    pub(crate) bits: u32,
+pub(crate) struct Codes {
     pub(crate) canonical: Vec<[Canonical; 2]>,
     /// The class of each component.
     pub(crate) class: [usize; 3],
 }
 
+/// What a file says of the codes of a class: DC and AC.
+pub(crate) type Specs<'a> = (HuffmanSpec<'a>, HuffmanSpec<'a>);
+
 /// The largest size of a DC difference and the largest symbol of AC.
 const MOST: [u8; 2] = [15, 255];
 
-impl Tables {
-    /// Tables that are asked with `bits` bits.
-    pub(crate) fn new(frame: &Frame<'_>, bits: u32) -> Result<Self, Declined> {
-        let mut specs: Vec<(HuffmanSpec<'_>, HuffmanSpec<'_>)> = Vec::with_capacity(3);
+impl Codes {
+    /// Those of a frame, and what its file says of each class.
+    pub(crate) fn new<'a>(frame: &Frame<'a>) -> Result<(Self, Vec<Specs<'a>>), Declined> {
+        let mut specs: Vec<Specs<'a>> = Vec::with_capacity(3);
         let mut class = [0; 3];
         for (class, pair) in class.iter_mut().zip(frame.huffman).take(frame.sampling.components()) {
             *class = specs.iter().position(|known| *known == pair).unwrap_or_else(|| {
@@ -188,21 +186,40 @@ impl Tables {
             });
         }
         let mut canonical = Vec::with_capacity(specs.len());
-        let mut single = Vec::with_capacity(specs.len() << (bits + 1));
         for &(dc, ac) in &specs {
             let pair = [(dc, MOST[0]), (ac, MOST[1])].map(|(spec, most)| Canonical::new(spec, most));
-            let [Some(dc_codes), Some(ac_codes)] = pair else {
+            let [Some(dc), Some(ac)] = pair else {
                 return Err(Declined::Kind("it has an impossible Huffman table"));
             };
-            canonical.push([dc_codes, ac_codes]);
+            canonical.push([dc, ac]);
+        }
+        Ok((Self { canonical, class }, specs))
+    }
+}
+
+/// The tables of an image.
+#[derive(Debug, Clone)]
+pub(crate) struct Tables {
+    /// Wide tables of each class, DC and AC by turns, of `1 << bits` entries each.
+    pub(crate) wide: Vec<Entry>,
+    /// Bits that a wide table is asked with.
+    pub(crate) bits: u32,
+    pub(crate) codes: Codes,
+}
+
+impl Tables {
+    /// Tables that are asked with `bits` bits.
+    pub(crate) fn new(frame: &Frame<'_>, bits: u32) -> Result<Self, Declined> {
+        let (codes, specs) = Codes::new(frame)?;
+        let mut single = Vec::with_capacity(specs.len() << (bits + 1));
+        for (dc, ac) in specs {
             fill_single(&mut single, dc, bits, true);
             fill_single(&mut single, ac, bits, false);
         }
         Ok(Self {
             wide: compose(&single, bits),
             bits,
-            canonical,
-            class,
+            codes,
         })
     }
 
@@ -217,7 +234,7 @@ impl Tables {
         // What is asked for has no room in the entry, or its code is longer; or it is the last coefficient of a block.
         let shorter = if entry.is_slow() { self.bits } else { 0 };
         let table = start >> self.bits;
-        self.canonical.get(table / 2)?[table % 2].symbol(window, shorter)
+        self.codes.canonical.get(table / 2)?[table % 2].symbol(window, shorter)
     }
 
     /// Where the DC table of each class begins in [`Tables::wide`].
@@ -292,24 +309,57 @@ fn compose(single: &[Entry], bits: u32) -> Vec<Entry> {
     wide
 }
 
-/// Tables of the last images, so that those of a package, which mostly share theirs, are made once.
-#[derive(Debug, Default)]
-pub(crate) struct TableCache {
-    kept: Vec<Kept>,
+/// What was made of the Huffman tables of the last images, so that those of a package, which mostly share theirs, are used
+/// again.
+#[derive(Debug)]
+pub(crate) struct Cache<T> {
+    kept: Vec<Kept<T>>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct Kept<T> {
     /// Components, counts and symbols of all tables.
     key: Vec<u8>,
-    tables: Tables,
-    /// Made when they are asked for.
-    strides: Strides,
+    made: T,
     times: u32,
 }
 
 /// As many sets of tables are kept.
-const MOST_KEPT: usize = 4;
+pub(crate) const MOST_KEPT: usize = 4;
+
+impl<T> Default for Cache<T> {
+    fn default() -> Self {
+        Self { kept: Vec::new() }
+    }
+}
+
+impl<T> Cache<T> {
+    /// What was made for a frame, or now is; and how often it was asked for.
+    pub(crate) fn find(
+        &mut self,
+        frame: &Frame<'_>,
+        build: impl FnOnce() -> Result<T, Declined>,
+    ) -> Result<(&mut T, u32), Declined> {
+        let position = self.kept.iter().position(|kept| kept.is_of(frame));
+        if let Some(position) = position {
+            // The one that was used last comes first.
+            self.kept[..=position].rotate_right(1);
+            self.kept[0].times = self.kept[0].times.saturating_add(1);
+        } else {
+            let made = build()?;
+            self.kept.truncate(MOST_KEPT - 1);
+            let key = parts_of(frame).flatten().copied().collect();
+            self.kept.insert(0, Kept { key, made, times: 1 });
+        }
+        let Kept { made, times, .. } = &mut self.kept[0];
+        Ok((made, *times))
+    }
+
+    /// What is kept for a frame.
+    pub(crate) fn get(&self, frame: &Frame<'_>) -> Option<&T> {
+        self.kept.iter().find(|kept| kept.is_of(frame)).map(|kept| &kept.made)
+    }
+}
 
 /// Bits of tables that are used once, and of those that have come again: wide ones take longer to make and to read less.
 pub(crate) const NARROW_BITS: u32 = 9;
@@ -318,47 +368,18 @@ pub(crate) const WIDE_BITS: u32 = 11;
 /// Tables that were asked for as often are worth making wide.
 const TIMES_TO_WIDEN: u32 = 3;
 
-impl TableCache {
+impl Cache<Tables> {
     /// The tables of a frame.
-    pub(crate) fn get(&mut self, frame: &Frame<'_>) -> Result<&Tables, Declined> {
-        let position = self.kept.iter().position(|kept| kept.is_of(frame));
-        if let Some(position) = position {
-            // The one that was used last comes first.
-            self.kept[..=position].rotate_right(1);
-            let kept = &mut self.kept[0];
-            kept.times = kept.times.saturating_add(1);
-            if kept.times == TIMES_TO_WIDEN {
-                kept.tables = Tables::new(frame, WIDE_BITS)?;
-            }
-        } else {
-            let tables = Tables::new(frame, NARROW_BITS)?;
-            self.kept.truncate(MOST_KEPT - 1);
-            let key = parts_of(frame).flatten().copied().collect();
-            self.kept.insert(
-                0,
-                Kept {
-                    key,
-                    tables,
-                    strides: Strides::default(),
-                    times: 1,
-                },
-            );
+    pub(crate) fn tables(&mut self, frame: &Frame<'_>) -> Result<&Tables, Declined> {
+        let (tables, times) = self.find(frame, || Tables::new(frame, NARROW_BITS))?;
+        if times == TIMES_TO_WIDEN {
+            *tables = Tables::new(frame, WIDE_BITS)?;
         }
-        Ok(&self.kept[0].tables)
-    }
-
-    /// The tables of a frame, and those to pass over symbols with.
-    pub(crate) fn with_strides(&mut self, frame: &Frame<'_>) -> Result<(&Tables, &Strides), Declined> {
-        self.get(frame)?;
-        let Kept { tables, strides, .. } = &mut self.kept[0];
-        if strides.is_empty() {
-            *strides = Strides::new(frame, tables);
-        }
-        Ok((tables, strides))
+        Ok(tables)
     }
 }
 
-impl Kept {
+impl<T> Kept<T> {
     fn is_of(&self, frame: &Frame<'_>) -> bool {
         let mut rest = &self.key[..];
         for part in parts_of(frame) {

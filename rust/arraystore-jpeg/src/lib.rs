@@ -24,6 +24,7 @@ mod unstuff;
 pub use decoder::Decoder;
 pub use frame::{Frame, Sampling};
 pub use geometry::Area;
+pub use index::Indexer;
 
 /// Why an image is not decoded here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -3,6 +3,9 @@
 /// Zero bytes behind each piece, so that a reader may look ahead of its end.
 pub(crate) const PADDING_NBYTES: usize = 64;
 
+/// The marker at the end of an image.
+pub(crate) const EOI: u8 = 0xd9;
+
 /// Why a piece ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {

@@ -5,24 +5,14 @@
 mod reference;
 
 use arraystore_jpeg::instructions::Instructions;
-use arraystore_jpeg::{Area, Decoder, Frame};
-use reference::{Encoding, Numbers, SAMPLINGS, cut, decode, encode, noise, picture};
+use arraystore_jpeg::{Area, Decoder, Frame, Indexer};
+use reference::{Encoding, Numbers, SAMPLINGS, cut, decode, encode, noise, picture, seek_table};
 
 /// A decoder for each set of instructions.
 fn decoders() -> Vec<(Instructions, Decoder)> {
     Instructions::available()
         .map(|instructions| (instructions, Decoder::new(instructions)))
         .collect()
-}
-
-fn seek_tables(decoder: &mut Decoder, frame: &Frame<'_>) -> Vec<Vec<u8>> {
-    [1, 3]
-        .map(|step| {
-            let mut table = Vec::new();
-            decoder.seek_table(frame, step, &mut table).unwrap();
-            table
-        })
-        .to_vec()
 }
 
 /// Compares the whole image and some boxes, without and with seek tables, with every set of instructions.
@@ -58,8 +48,8 @@ fn check(jpeg: &[u8], boxes: usize, numbers: &mut Numbers, name: &str) {
             width: 1,
         });
     }
+    let tables = [1, 3].map(|step| seek_table(&mut Indexer::default(), jpeg, step).unwrap());
     for (instructions, mut decoder) in decoders() {
-        let tables = seek_tables(&mut decoder, &frame);
         for &area in &areas {
             let wanted = cut(&expected, width, area);
             for table in std::iter::once(None).chain(tables.iter().map(|table| Some(&table[..]))) {

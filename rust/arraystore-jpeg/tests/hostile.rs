@@ -18,10 +18,10 @@ mod reference;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arraystore_jpeg::instructions::Instructions;
-use arraystore_jpeg::{Area, Decoder, Frame};
+use arraystore_jpeg::{Area, Decoder, Frame, Indexer};
 use fuzzer::{Counts, Fuzzer};
 use mutation::{LIES, segments};
-use reference::{Encoding, Numbers, SAMPLINGS, cut, decode, encode, noise};
+use reference::{Encoding, Numbers, SAMPLINGS, cut, decode, encode, noise, seek_table};
 
 /// How long a loop runs, and its first number.
 fn plan(seed: u64) -> (Duration, Numbers) {
@@ -126,10 +126,9 @@ fn seeds_are_declined_or_decoded_like_libjpeg_turbo() {
         let jpeg = std::fs::read(&path).unwrap();
         seeds += 1;
         let Ok(frame) = Frame::parse(&jpeg) else { continue };
+        let table = seek_table(&mut Indexer::default(), &jpeg, 1);
         for instructions in Instructions::available() {
             let mut decoder = Decoder::new(instructions);
-            let mut table = Vec::new();
-            let has_table = decoder.seek_table(&frame, 1, &mut table).is_ok();
             for top in 0..frame.height {
                 let area = Area {
                     top,
@@ -137,7 +136,7 @@ fn seeds_are_declined_or_decoded_like_libjpeg_turbo() {
                     height: frame.height - top,
                     width: frame.width - top % 2 * 7,
                 };
-                for seek in [None, has_table.then_some(&table[..])] {
+                for seek in [None, table.as_deref()] {
                     let mut found = vec![0; area.height * area.width * 3];
                     if decoder.decode(&frame, seek, area, &mut found).is_ok() {
                         let (width, _, pixels) = decode(&jpeg).unwrap();

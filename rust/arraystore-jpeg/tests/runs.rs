@@ -4,8 +4,8 @@
 
 mod reference;
 
-use arraystore_jpeg::{Area, Decoder, Frame};
-use reference::{Numbers, cut, decode};
+use arraystore_jpeg::{Area, Decoder, Frame, Indexer};
+use reference::{Numbers, cut, decode, seek_table};
 
 /// Blocks across and down.
 const COLUMNS: usize = 4;
@@ -72,15 +72,14 @@ fn image(headers: &[u8], numbers: &mut Numbers) -> Vec<u8> {
 #[test]
 fn boxes_are_the_same_with_and_without_a_table() {
     let (headers, mut numbers) = (headers(), Numbers(7));
-    let mut decoder = Decoder::default();
+    let (mut decoder, mut indexer) = (Decoder::default(), Indexer::default());
     let mut count = 0;
     for _ in 0..40_000 {
         let jpeg = image(&headers, &mut numbers);
         let frame = Frame::parse(&jpeg).unwrap();
-        let mut seek = Vec::new();
-        if decoder.seek_table(&frame, 1, &mut seek).is_err() {
+        let Some(seek) = seek_table(&mut indexer, &jpeg, 1) else {
             continue;
-        }
+        };
         count += 1;
         let left = [0, 16][numbers.below(2)];
         let area = Area {

@@ -5,8 +5,8 @@
 #[path = "../../arraystore-jpeg/tests/reference/mod.rs"]
 mod reference;
 
-use arraystore_jpeg::{Area, Decoder, Frame};
-use reference::cut;
+use arraystore_jpeg::{Area, Decoder, Frame, Indexer};
+use reference::{cut, seek_table};
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let Some((&[step, top, left, below, right], jpeg)) = input.split_first_chunk() else {
@@ -20,10 +20,9 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         return;
     }
     let mut decoder = Decoder::default();
-    let mut table = Vec::new();
-    if decoder.seek_table(&frame, step, &mut table).is_err() {
+    let Some(table) = seek_table(&mut Indexer::default(), jpeg, step) else {
         return;
-    }
+    };
     let (whole, area) = (
         Area {
             top: 0,

@@ -1,7 +1,7 @@
 //! Two decoders as one: our own for what it takes, libjpeg-turbo for all else. Which of them it was cannot be told.
 
 use arraystore_jpeg::instructions::{Instructions, Set};
-use arraystore_jpeg::{Area, Frame};
+use arraystore_jpeg::{Area, Frame, Indexer};
 
 use super::turbo::{Turbo, check_claim};
 use super::{MOST_SCRATCH_NBYTES, Problem, RGB_CHANNELS, Region, pixel_nbytes, zeroed};
@@ -37,6 +37,7 @@ impl<'a> From<&'a Vec<u8>> for Encoded<'a> {
 pub struct Decoder {
     turbo: Turbo,
     fast: arraystore_jpeg::Decoder,
+    indexer: Indexer,
     is_fast: bool,
     region: Vec<u8>,
 }
@@ -60,6 +61,7 @@ impl Decoder {
         Ok(Self {
             turbo: Turbo::new()?,
             fast: arraystore_jpeg::Decoder::new(instructions),
+            indexer: Indexer::default(),
             // Without vectors, libjpeg-turbo is the faster one: it has its own for many processors.
             is_fast: instructions.set() != Set::Portable,
             region: Vec::new(),
@@ -71,6 +73,11 @@ impl Decoder {
         &mut self.fast
     }
 
+    /// What makes the seek tables of our own decoder.
+    pub fn indexer(&mut self) -> &mut Indexer {
+        &mut self.indexer
+    }
+
     /// libjpeg-turbo.
     pub fn turbo(&mut self) -> &mut Turbo {
         &mut self.turbo
@@ -80,6 +87,7 @@ impl Decoder {
     pub fn shrink(&mut self) {
         self.turbo.shrink();
         self.fast.shrink(MOST_SCRATCH_NBYTES);
+        self.indexer.shrink(MOST_SCRATCH_NBYTES);
         if self.region.capacity() > MOST_SCRATCH_NBYTES {
             self.region = Vec::new();
         }

@@ -121,7 +121,7 @@ unsafe fn lanes_of<const BITS: u32, const FINE: bool>(
 fn check(source: Source<'_>, target: &Target<'_>, lanes: &[Lane]) {
     let Source { stream, tables } = source;
     assert!(
-        tables.wide.len() >= tables.canonical.len() << (tables.bits + 1),
+        tables.wide.len() >= tables.codes.canonical.len() << (tables.bits + 1),
         "tables are incomplete"
     );
     for lane in lanes {

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arraystore_jpeg::instructions::Instructions;
-use arraystore_jpeg::{Area, Decoder, Frame};
+use arraystore_jpeg::{Area, Decoder, Frame, Indexer};
 
 use super::mutation::{LIES, lie, mutate, pick};
-use super::reference::{Encoding, Numbers, SAMPLINGS, cut, decode, encode, noise, picture};
+use super::reference::{Encoding, Numbers, SAMPLINGS, cut, decode, encode, noise, picture, seek_table};
 
 /// Larger images are not decoded as a whole.
 const MOST_PIXELS: usize = 1 << 20;
@@ -38,6 +38,7 @@ pub struct Counts {
 /// Decoders that see all images, damaged and not, one after another.
 pub struct Fuzzer {
     decoders: Vec<(Instructions, Decoder)>,
+    indexer: Indexer,
     good: Vec<Good>,
     pub numbers: Numbers,
     pub counts: Counts,
@@ -86,7 +87,8 @@ fn fail(parts: &[(&str, &[u8])], message: &str) -> ! {
 
 impl Fuzzer {
     pub fn new(mut numbers: Numbers) -> Self {
-        let mut decoders: Vec<_> = sets().into_iter().map(|set| (set, Decoder::new(set))).collect();
+        let mut indexer = Indexer::default();
+        let decoders: Vec<_> = sets().into_iter().map(|set| (set, Decoder::new(set))).collect();
         let mut good = Vec::new();
         for sampling in SAMPLINGS {
             for restarts in [0, 0, 0, 1, 5] {
@@ -105,12 +107,7 @@ impl Fuzzer {
                     progressive: false,
                 };
                 let jpeg = encode(&pixels, width, height, encoding);
-                let frame = Frame::parse(&jpeg).unwrap();
-                let tables = [1, 3].map(|step| {
-                    let mut table = Vec::new();
-                    decoders[0].1.seek_table(&frame, step, &mut table).unwrap();
-                    table
-                });
+                let tables = [1, 3].map(|step| seek_table(&mut indexer, &jpeg, step).unwrap());
                 let (_, _, pixels) = decode(&jpeg).unwrap();
                 good.push(Good {
                     jpeg,
@@ -122,6 +119,7 @@ impl Fuzzer {
         }
         Self {
             decoders,
+            indexer,
             good,
             numbers,
             counts: Counts::default(),
@@ -132,9 +130,10 @@ impl Fuzzer {
     pub fn damaged(&mut self, jpeg: &[u8], table: &[u8]) {
         let Self {
             decoders,
+            indexer,
+            good,
             numbers,
             counts,
-            ..
         } = self;
         counts.inputs += 1;
         let Ok(frame) = Frame::parse(jpeg) else {
@@ -154,15 +153,26 @@ impl Fuzzer {
             [whole(width, height), area_of(width, height, numbers)]
         };
         let mut expected = None;
+        let which = numbers.below(2);
+        let step = [1, 3][which];
+        let own = seek_table(indexer, jpeg, step);
+        let beside = pick(good, numbers).unwrap();
+        let [mut first, mut second, mut third] = [Vec::new(), Vec::new(), Vec::new()];
+        let together = indexer.seek_tables(
+            [&beside.jpeg, jpeg, &beside.jpeg],
+            step,
+            [&mut first, &mut second, &mut third],
+        );
+        let is_own = together[1].is_ok() == own.is_some() && own.as_ref().is_none_or(|own| *own == second);
+        if !is_own || first != beside.tables[which] || third != first {
+            fail(&[("jpg", jpeg)], "seek tables that are made together are others");
+        }
         for (instructions, decoder) in decoders {
-            let mut own = Vec::new();
-            let own_table = decoder.seek_table(&frame, 1 + u8::try_from(numbers.below(3)).unwrap(), &mut own);
-            let own = own_table.is_ok().then_some(&own[..]);
             for area in areas {
                 let mut found = vec![0xa5; area.width * area.height * 3];
                 // Another's table: nothing is promised but that all ends well.
                 let _ = decoder.decode(&frame, Some(table), area, &mut found);
-                for seek in [None, own] {
+                for seek in [None, own.as_deref()] {
                     found.fill(0x5a);
                     if decoder.decode(&frame, seek, area, &mut found).is_err() {
                         counts.declined += 1;
@@ -213,6 +223,7 @@ impl Fuzzer {
             good,
             numbers,
             counts,
+            ..
         } = self;
         counts.inputs += 1;
         let seekable: Vec<&Good> = good.iter().filter(|good| !good.tables[0].is_empty()).collect();

@@ -5,7 +5,15 @@
 use std::ffi::CStr;
 use std::ptr;
 
+use arraystore_jpeg::Indexer;
 use turbojpeg_sys as sys;
+
+/// The seek table of a JPEG.
+pub fn seek_table(indexer: &mut Indexer, jpeg: &[u8], step: u8) -> Option<Vec<u8>> {
+    let mut table = Vec::new();
+    let [outcome] = indexer.seek_tables([jpeg], step, [&mut table]);
+    outcome.ok().map(|()| table)
+}
 
 /// How a picture is encoded.
 #[derive(Debug, Clone, Copy)]
