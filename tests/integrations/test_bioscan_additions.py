@@ -347,18 +347,44 @@ def test_a_column_of_text_has_no_index(store):
     assert isinstance(BIOSCAN5M(store, target_type="country", target_format="text")[0][-1], str | float)
 
 
-def test_a_store_that_has_grown_tells_what_may_differ(package, tmp_path):
-    images, table = package.images["cropped_256"], package.metadata
+@pytest.fixture
+def parts(package, tmp_path):
+    """The images in two folders."""
+    images = package.images["cropped_256"]
     splits = sorted(each.name for each in images.iterdir())
     parts = [tmp_path / name / "bioscan5m/images/cropped_256" for name in ("one", "two")]
     for part, chosen in zip(parts, (splits[:2], splits[2:]), strict=True):
         for split in chosen:
             shutil.copytree(images / split, part / split)
-    arraystore.ingest(parts[0], tmp_path / "s.zarr", metadata=table, rows="images")
-    BIOSCAN5M(arraystore.open(tmp_path / "s.zarr"), "all", category_order="pandas<3")
-    arraystore.append(tmp_path / "s.zarr", parts[1], metadata=table)
-    grown = arraystore.open(tmp_path / "s.zarr")
-    with pytest.warns(UserWarning, match="has grown.*numbers of labels and the records that stand for repeated"):
+    return parts
+
+
+def test_a_store_of_the_whole_table_is_in_its_order_whatever_was_appended(package, parts, tmp_path):
+    arraystore.ingest(parts[0], tmp_path / "s.zarr", metadata=package.metadata)
+    arraystore.append(tmp_path / "s.zarr", parts[1], metadata=package.metadata)
+    arraystore.ingest(package.sources(), tmp_path / "whole.zarr", metadata=package.metadata)
+    options = {"split": "all", "category_order": "pandas<3", "reduce_repeated_barcodes": True}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        grown, whole = (BIOSCAN5M(tmp_path / name, **options) for name in ("s.zarr", "whole.zarr"))
+    assert list(grown.view.keys) == list(whole.view.keys)
+    np.testing.assert_array_equal(grown.targets(), whole.targets())
+
+
+@pytest.mark.parametrize("way", ["append", "merge", "export"])
+def test_a_store_of_parts_tells_what_may_differ(package, parts, tmp_path, way):
+    table, path = package.metadata, tmp_path / "s.zarr"
+    arraystore.ingest(parts[0], path, metadata=table, rows="images")
+    BIOSCAN5M(arraystore.open(path), "all", category_order="pandas<3")
+    if way == "merge":
+        arraystore.ingest(parts[1], tmp_path / "two.zarr", metadata=table, rows="images")
+        arraystore.merge([path, tmp_path / "two.zarr"], path := tmp_path / "merged.zarr")
+    else:
+        arraystore.append(path, parts[1], metadata=table)
+    if way == "export":
+        arraystore.export(path, path := tmp_path / "s.h5")
+    grown = arraystore.open(path)
+    with pytest.warns(UserWarning, match="from parts.*numbers of labels and the records that stand for repeated"):
         BIOSCAN5M(grown, "all", category_order="pandas<3", reduce_repeated_barcodes=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -20,7 +20,7 @@ from arraystore.integrations.bioscan.items import IMAGE, Items, Transform
 from arraystore.integrations.bioscan.labelled import Labelled
 from arraystore.integrations.bioscan.places import Published, Root, open_root
 from arraystore.integrations.bioscan.representation import dataset_lines
-from arraystore.integrations.bioscan.values import Array, Values, table_rows
+from arraystore.integrations.bioscan.values import Array, Values, is_of_parts, table_rows
 from arraystore.reader.arguments import choice
 from arraystore.reader.indexing import Index, Rows
 from arraystore.reader.labels import LabelOrder
@@ -102,11 +102,11 @@ class BioscanDataset(Items, Labelled):
             raise DatasetNotFoundError(f"{self.root}: no record has a row of a metadata table: ingest it with one")
         selected = found.selected_rows
         rows = np.flatnonzero(is_row) if selected is None else selected[is_row[selected]]
-        if self.store.handle.spec.generation > 0 and (affected := self._depends_on_order()):
+        if is_of_parts(self.store.handle.spec.source) and (affected := self._depends_on_order()):
             warnings.warn(
-                f"{self.root} has grown since it was ingested, so that its rows may stand in another order than those "
-                f"of the published table: {affected} may differ from those of bioscan-dataset. Ingest all at once to "
-                "have the same",
+                f"{self.root} was put together from parts, so that its rows may stand in another order than those of "
+                f"the published table: {affected} may differ from those of bioscan-dataset. To have the same, ingest "
+                "the first part with the whole table and rows='all', and append the others",
                 UserWarning,
                 stacklevel=4,
             )

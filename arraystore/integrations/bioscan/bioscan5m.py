@@ -69,8 +69,9 @@ class BIOSCAN5M(BioscanDataset):
     category_order : {"sorted", "pandas<3"}, optional
         How labels are numbered: sorted, as with pandas 3, or in the order of pandas before it, block by block of the
         table. As the installed pandas does if not given; sorted if there is none. The numbers are those of
-        bioscan-dataset only if all rows of the published table are there, in its order: those of a store that was
-        appended to or merged are in the order of its parts.
+        bioscan-dataset only if all rows of the published table are there, in its order. So they are in a store that was
+        made with the whole table, whatever images were appended to it; records that an append or a merge has added
+        stand behind the others.
 
     Attributes
     ----------

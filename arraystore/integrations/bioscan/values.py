@@ -13,7 +13,7 @@ from arraystore.reader.column import Column
 from arraystore.reader.indexing import Rows
 from arraystore.reader.store import Store
 
-__all__ = ["Array", "Values", "table_rows"]
+__all__ = ["Array", "Values", "is_of_parts", "table_rows"]
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -135,6 +135,29 @@ def table_rows(store: Store, columns: tuple[str, ...]) -> npt.NDArray[np.bool_]:
         if name in store.columns and not mask.all():
             mask |= ~store.columns[name].isna()
     return mask
+
+
+def is_of_parts(source: Mapping[str, Any]) -> bool:
+    """Tell whether records of several tables were put one after another, so that their order is none of them.
+
+    Parameters
+    ----------
+    source : mapping
+        Where the store came from, as it says itself.
+
+    Examples
+    --------
+    >>> is_of_parts({"appended": [{"added": 0, "filled": 1000}]}), is_of_parts({"from": {"appended": [{"added": 1}]}})
+    (False, True)
+    """
+    while isinstance(source.get("from"), Mapping):
+        source = source["from"]
+    return "stores" in source or any(_added_rows(each) for each in source.get("appended", ()))
+
+
+def _added_rows(appended: Mapping[str, Any]) -> bool:
+    # Images without a row are records as well.
+    return bool(appended.get("added", 1) > appended.get("troubles", {}).get("image-without-row", 0))
 
 
 def _texts(column: Column) -> Array:
