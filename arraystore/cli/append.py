@@ -51,7 +51,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     add("sources", metavar="SRC", nargs="+", help="folder of images, or zip archives, as for ingest")
     add("--metadata", metavar="TABLE", help="CSV or TSV; looked for in its published place beside the images")
     add("--key", metavar="COLUMN", help="column of the table that names the images of a folder")
-    add("--package", metavar="NAME", help="such as cropped_256 or original_full; told from the paths")
+    add("--package", metavar="NAME", help="such as cropped_256, or folder for no publisher's; told from the paths")
     add(
         "--check",
         choices=("header", "pixels"),

@@ -77,7 +77,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         metavar="COLUMN",
         help="column of the table that names the images of a folder (default: key, file, ...)",
     )
-    add("--package", metavar="NAME", help="such as cropped_256 or original_full; told from the paths")
+    add("--package", metavar="NAME", help="such as cropped_256, or folder for no publisher's; told from the paths")
     add(
         "--check",
         choices=("header", "pixels"),

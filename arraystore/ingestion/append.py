@@ -236,6 +236,13 @@ class _Run:
                 f"{joined.publisher.key!r}: name the column with --key, or call it so in the table",
                 "not-one-package",
             )
+        file_names = {each.name for each in joined.publisher.table.columns} & {"image_file"}
+        if not joined.has_table and file_names & set(growing.base.column_names):
+            raise InvalidRequestError(
+                f"{growing.path} knows images by the key that the metadata table has for the names of their files: "
+                "name the table with --metadata",
+                "needs-metadata",
+            )
         additions = find_additions(
             StoredPart(growing.base), joined, check=options["check"], threads=self.threads, shown=self.progress
         )

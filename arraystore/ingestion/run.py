@@ -69,7 +69,7 @@ def ingest(
         Directory to make, such as `cropped_256.zarr`; or one HDF5 file, if the name ends with `.h5` or `.hdf5`.
     package : str, optional
         Which package of a publisher the images are of, such as `cropped_256` or `original_full`. Needed only if the
-        paths name several, or none.
+        paths name several, or none. ``"folder"`` if they are of no publisher, whatever their directories are called.
     metadata : path-like or sequence of path-like, optional
         The metadata table, CSV, TSV or JSON-LD. Looked for in its published place beside the images if not given, and
         what is published beside it: the bounding boxes of BIOSCAN-5M (`BIOSCAN_5M_Insect_bbox.tsv`), the list of poor

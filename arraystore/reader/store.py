@@ -71,7 +71,7 @@ class Store(Facade):
 def open(
     path: PathLike | Sequence[PathLike],
     *,
-    metadata: PathLike | None = None,
+    metadata: PathLike | Sequence[PathLike] | None = None,
     key: str | None = None,
     package: str | None = None,
     cache: bool = True,
@@ -88,12 +88,14 @@ def open(
         A Zarr store that `arraystore.ingest` wrote; or what could be ingested: a folder of images, at any level of the
         published tree, or one or several zip archives. Or the metadata table of BIOSCAN-5M or BIOSCAN-1M alone, by its
         published name: then no record has an image.
-    metadata : path-like, optional
-        Of a source, its metadata table. Looked for in its published place beside the images if not given.
+    metadata : path-like or sequence of path-like, optional
+        Of a source, its metadata table, and further ones whose columns are joined to it by key; as for
+        `arraystore.ingest`. Looked for in their published places beside the images if not given.
     key : str, optional
         Of a source, the column of the table that names the images, for folders of no known publisher.
     package : str, optional
-        Of a source, which package of a publisher the images are of, if the paths name several, or none.
+        Of a source, which package of a publisher the images are of, if the paths name several, or none; ``"folder"`` if
+        they are of no publisher, whatever their directories are called.
     cache : bool, default True
         Whether the index of a source may be taken from the cache folder and kept there. Without it, as with
         ``ARRAYSTORE_CACHE=0``, a new one is made each time, in a temporary folder.

@@ -411,7 +411,8 @@ def _nothing_found(members: Members, package: str | None, found: Mapping[str, in
     if found:
         return problem + "; there are images of " + ", ".join(sorted(found))
     if package is None and is_image_file(members).any():
-        return f"{problem}; no directory is like {{package}}/part1, so say with --package what the images are"
+        hint = "say with --package what the images are, folder if they are of no publisher"
+        return f"{problem}; no directory is like {{package}}/part1, so {hint}"
     return problem + skipped_words(members)
 
 

@@ -335,7 +335,8 @@ def _nothing_found(members: Members, package: str | None, found: Mapping[str, in
         return problem + "; there are zip archives in the folder: name them instead of it"
     if package is None and is_image_file(members).any():
         expected = "images/{package}/{split}/[{chunk}/]"
-        return f"{problem}; no directory is like {expected}, so say with --package what the images are"
+        hint = "say with --package what the images are, folder if they are of no publisher"
+        return f"{problem}; no directory is like {expected}, so {hint}"
     return problem + skipped_words(members)
 
 

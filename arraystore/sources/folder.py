@@ -59,7 +59,8 @@ class Folder:
         members : Members
             All files of the sources.
         package : str, optional
-            What to call them; the name of the folder, or of the archive without its suffix, if not given.
+            What to call them; the name of the folder, or of the archive without its suffix, if not given, or if it
+            is ``"folder"``.
 
         Returns
         -------
@@ -77,7 +78,7 @@ class Folder:
             raise SourceError(_nothing_found(members), "no-images")
         return ImageSet(
             members,
-            package or _name_of(members.sources),
+            _name_of(members.sources) if package in (None, self.dataset) else package,
             indices,
             {},
             unusable,

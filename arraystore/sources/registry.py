@@ -38,7 +38,7 @@ def recognise(members: Members, *, package: str | None = None) -> Source | Patch
     members : Members
         All files of the sources.
     package : str, optional
-        A publisher's package, if one was asked for.
+        A publisher's package, if one was asked for; ``"folder"`` for any folder.
 
     Returns
     -------
@@ -46,6 +46,8 @@ def recognise(members: Members, *, package: str | None = None) -> Source | Patch
         The first that knows their directories. If none does, any folder; but BIOSCAN-5M if a package was asked for,
         which only publishers have.
     """
+    if package == ANY_FOLDER.dataset:
+        return ANY_FOLDER
     if BIOSR.recognises(members):
         return BIOSR
     clibd = Clibd()

@@ -68,7 +68,7 @@ def build_index(request: Request, path: Path) -> bool:
         time.sleep(_CLOCK_LAG_S)
     shown = make_progress(None, delay_s=_PATIENCE_S)
     paths = [Path(each) for each in request.paths]
-    metadata = None if request.metadata is None else [Path(request.metadata)]
+    metadata = None if request.metadata is None else [Path(each) for each in request.metadata]
     try:
         found = find_table_alone(paths) if request == Request(request.paths) else None
         if found is None:

@@ -162,7 +162,7 @@ def open_source(request: Request, *, cache: bool, index: str | None = None) -> O
     layout = None if index is None else usable_index(Path(index), request)
     if layout is not None:
         return OpenedSource(request, layout, cache=cache, is_temporary=False)
-    for path in (*request.paths, *([] if request.metadata is None else [request.metadata])):
+    for path in (*request.paths, *(request.metadata or ())):
         # With the error of the operating system, which says why.
         Path(path).stat()
     if cache and is_switched_on():

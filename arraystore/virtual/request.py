@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 # Changes with the form of an index, so that no version of this package reads what another has written differently.
-_INDEX_VERSION = 2
+_INDEX_VERSION = 3
 
 # Path, bytes (None of a folder), nanoseconds from 1970 to the last modification (None if there is nothing).
 Stamp: TypeAlias = tuple[str, int | None, int | None]
@@ -26,8 +26,8 @@ class Request:
     ----------
     paths : tuple of str
         Folders and archives.
-    metadata : str or None
-        The metadata table, if one was named.
+    metadata : tuple of str or None
+        The metadata table and those that are joined to it, if any were named.
     key : str or None
         Its column that names the images, if one was named.
     package : str or None
@@ -35,7 +35,7 @@ class Request:
     """
 
     paths: tuple[str, ...]
-    metadata: str | None = None
+    metadata: tuple[str, ...] | None = None
     key: str | None = None
     package: str | None = None
 
@@ -44,13 +44,13 @@ class Request:
         cls,
         paths: Sequence[str | os.PathLike[str]],
         *,
-        metadata: str | os.PathLike[str] | None,
+        metadata: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None,
         key: str | None,
         package: str | None,
     ) -> Request:
         """Make a request of what the caller gave."""
-        table = None if metadata is None else str(Path(metadata).absolute())
-        return cls(tuple(str(Path(path).absolute()) for path in paths), table, key, package)
+        tables = [metadata] if isinstance(metadata, str | os.PathLike) else metadata
+        return cls(_absolute(paths), None if tables is None else _absolute(tables), key, package)
 
     @property
     def name(self) -> str:
@@ -62,7 +62,12 @@ class Request:
 
     def to_json(self) -> dict[str, Any]:
         """Return what an index says of itself."""
-        return {**asdict(self), "paths": list(self.paths)}
+        tables = None if self.metadata is None else list(self.metadata)
+        return {**asdict(self), "paths": list(self.paths), "metadata": tables}
+
+
+def _absolute(paths: Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
+    return tuple(str(Path(path).absolute()) for path in paths)
 
 
 def stamp_of(path: str) -> Stamp:

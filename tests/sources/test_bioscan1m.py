@@ -204,3 +204,12 @@ def test_another_key_is_refused(tmp_path):
 def test_unknown_synthetic_packages_are_refused(tmp_path, options):
     with pytest.raises(ValueError, match="unknown form"):
         make_bioscan1m(tmp_path, 3, **options)
+
+
+def test_an_append_without_the_table_is_refused_where_keys_come_from_it(tmp_path):
+    whole, more = (make_bioscan1m(tmp_path / name, 6, distinct=3, seed=seed) for seed, name in enumerate(("a", "b")))
+    arraystore.ingest(whole.sources, tmp_path / "s.zarr", metadata=whole.metadata)
+    bare = shutil.copytree(more.sources[0], tmp_path / "bare/cropped_256")
+    with pytest.raises(InvalidRequestError, match="names of their files: name the table with --metadata"):
+        arraystore.append(tmp_path / "s.zarr", bare)
+    assert arraystore.append(tmp_path / "s.zarr", bare, metadata=more.metadata).added == 6

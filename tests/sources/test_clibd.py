@@ -157,3 +157,18 @@ def test_only_an_ingest_reads_it(tmp_path):
         arraystore.ingest([path, tmp_path / "b.hdf5"], tmp_path / "s.zarr")
     zips = make_bioscan5m(tmp_path, 8, distinct=2, form="zip-stored")
     assert not Clibd().recognises(scan_sources(zips.sources()))
+
+
+@pytest.mark.parametrize("with_processid", [False, True])
+def test_a_file_of_further_groups_is_appended(tmp_path, with_processid):
+    first = {name: GROUPS[name] for name in ("all_keys", "other_heldout")}
+    then = {name: GROUPS[name] for name in ("no_split_and_seen_train", "val_seen")}
+    options = {"with_processid": with_processid}
+    write_clibd_hdf5(tmp_path / "a.hdf5", first, JPEGS, **options)
+    write_clibd_hdf5(tmp_path / "b.hdf5", then, JPEGS, **options)
+    arraystore.ingest(tmp_path / "a.hdf5", tmp_path / "s.zarr")
+    report = arraystore.append(tmp_path / "s.zarr", tmp_path / "b.hdf5")
+    assert (report.records, report.added, report.merged) == (7, 2, 2)
+    with arraystore.open(tmp_path / "s.zarr") as store:
+        key = "processid" if with_processid else "sampleid"
+        assert store.jpeg([ROWS[2][key], ROWS[3][key]]) == [JPEGS[ROWS[i]["sampleid"]] for i in (2, 3)]

@@ -219,3 +219,22 @@ def test_several_sources_are_one_package(photos, tmp_path):
     for key, name in NAMES.items():
         (other / name).rename(other / f"{key}2.jpg")
     assert arraystore.ingest([photos, other], tmp_path / "s.zarr").package == "photos and 1 more"
+
+
+def test_a_folder_that_looks_published_is_taken_as_it_is_if_so_said(tmp_path, capsys):
+    folder = tmp_path / "mine"
+    (folder / "part1").mkdir(parents=True)
+    for number, jpeg in enumerate(JPEGS.values()):
+        (folder / f"part1/1234567{number}.jpg").write_bytes(jpeg)
+    with pytest.raises(SourceError, match="BIOSCAN-1M.*--package .*folder if they are of no publisher"):
+        arraystore.ingest(folder, tmp_path / "s.zarr")
+    assert cli.main(["ingest", str(folder), "-o", str(tmp_path / "s.zarr"), "--package", "folder"]) == 0
+    capsys.readouterr()
+    spec = open_layout(tmp_path / "s.zarr").spec
+    assert (spec.dataset, spec.package) == ("folder", "mine")
+    with arraystore.open(tmp_path / "s.zarr") as store, arraystore.open(folder, package="folder") as source:
+        assert list(store.keys) == list(source.keys) == [f"1234567{number}" for number in range(4)]
+        assert [store.jpeg(row) for row in range(4)] == source.jpeg(range(4)) == list(JPEGS.values())
+    (tmp_path / "more/part2").mkdir(parents=True)
+    (tmp_path / "more/part2/99999999.jpg").write_bytes(JPEGS["a"])
+    assert arraystore.append(tmp_path / "s.zarr", tmp_path / "more", package="folder").added == 1

@@ -295,3 +295,17 @@ def test_reading_an_index_that_is_made_loads_nothing_that_makes_one(package):
     )
     run = subprocess.run([sys.executable, "-c", code, archive], capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout == "[]\n"
+
+
+def test_further_tables_are_joined(package, tmp_path):
+    further = tmp_path / "further.csv"
+    with arraystore.open(package.sources()) as source:
+        keys = list(source.keys)
+    further.write_text("processid,colour\n" + "".join(f"{key},green{row}\n" for row, key in enumerate(keys)))
+    for _ in range(2):
+        with arraystore.open(package.sources(), metadata=[package.metadata, further]) as source:
+            assert source.columns["colour"][5] == "green5"
+            assert "species" in source.columns
+    further.write_text(further.read_text().replace("green5", "a longer red"))
+    with arraystore.open(package.sources(), metadata=[package.metadata, further]) as source:
+        assert source.columns["colour"][5] == "a longer red"
