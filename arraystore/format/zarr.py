@@ -208,7 +208,10 @@ class ZarrLayout:
             try:
                 found = _core.file_crc32c(str(self.path / path))
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-                raise DamagedStoreError(f"{self.path / path}: the file is missing: {advice}", "missing-file") from error
+                grown = "or, if the store has grown more than once since it was opened, open it again"
+                raise DamagedStoreError(
+                    f"{self.path / path}: the file is missing: {advice}; {grown}", "missing-file"
+                ) from error
             if found != checksum:
                 raise DamagedStoreError(
                     f"{self.path / path}: expected CRC-32C {checksum:08x}, found {found:08x}: {advice}", "checksum"

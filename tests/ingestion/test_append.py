@@ -12,7 +12,7 @@ import zarr
 
 import arraystore
 from arraystore import _core
-from arraystore.errors import DuplicateKeyError, FormatError, InvalidRequestError, SourceError
+from arraystore.errors import DamagedStoreError, DuplicateKeyError, FormatError, InvalidRequestError, SourceError
 from arraystore.format.zarr_growth import ZarrGrowth
 from arraystore.ingestion import append as append_module
 from arraystore.testing import make_bioscan5m
@@ -446,3 +446,19 @@ def test_the_golden_store_grows(tmp_path):
     after = arraystore.open(path)
     assert {key: bytes_of(after, key) for key in before} == before
     assert {key: bytes_of(after, key) for key in made.keys} == {key: made.jpegs[package].get(key) for key in made.keys}
+
+
+def test_a_reader_over_two_appends_is_told_to_open_again(package, parts, tmp_path):
+    (first, second), table = parts
+    path, more = tmp_path / "s.zarr", make_bioscan5m(tmp_path / "more", 6, distinct=2, seed=77)
+    arraystore.ingest(first, path, metadata=table, rows="images", **SMALL)
+    with arraystore.open(path) as reader:
+        arraystore.append(path, second, metadata=table)
+        arraystore.append(path, more.sources(), metadata=more.metadata)
+        with pytest.raises(FileNotFoundError, match="grown more than once since it was opened") as caught:
+            reader[0]
+        assert caught.value.filename.startswith(str(path))
+        with pytest.raises(DamagedStoreError, match="grown more than once since it was opened, open it again"):
+            reader.columns["species"][0]
+        with arraystore.open(path) as again:
+            assert (again[0] == again[again.keys[0]]).all()

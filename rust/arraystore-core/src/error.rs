@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What is said of a file of a store that is not there.
+pub const NO_FILE: &str = "no such file: it has to be restored from a copy; or else the store has grown more than once since it \
+                           was opened, and has to be opened again";
+
 /// Everything that can go wrong in this crate.
 ///
 /// A message names the record or the file, what was asked and what was found.
@@ -20,6 +24,9 @@ pub enum Error {
         path: PathBuf,
         source: io::Error,
     },
+    /// A file of the store is not there.
+    #[error("{}: {}", .path.display(), NO_FILE)]
+    NoFile { path: PathBuf },
     /// A file of the store is shorter than the store's metadata say.
     #[error(
         "{}: expected at least {expected} bytes, found {found}: the file is cut short or being written; \
@@ -117,6 +124,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Io { .. } => "io",
+            Self::NoFile { .. } => "missing-file",
             Self::FileTooShort { .. } => "file-too-short",
             Self::Format { .. } => "format",
             Self::RowOutOfRange { .. } => "row-out-of-range",

@@ -138,6 +138,9 @@ impl MappedFile {
         }
         let file = File::open(&self.path).map_err(|error| match self.listed {
             Some(_) if is_gone(&error) => outdated(&self.path, "it is gone".to_owned()),
+            None if is_gone(&error) => Error::NoFile {
+                path: self.path.clone(),
+            },
             _ => Error::io("open", &self.path)(error),
         })?;
         let map = map_read_only(&file).map_err(Error::io("map", &self.path))?;

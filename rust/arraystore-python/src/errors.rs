@@ -1,7 +1,8 @@
 //! [`arraystore_core::Error`] to Python exceptions: the only place they meet.
 
 use arraystore_core::Error;
-use pyo3::exceptions::{PyIndexError, PyKeyboardInterrupt, PyOSError};
+use arraystore_core::error::NO_FILE;
+use pyo3::exceptions::{PyFileNotFoundError, PyIndexError, PyKeyboardInterrupt, PyOSError};
 use pyo3::prelude::*;
 
 pyo3::import_exception!(arraystore.errors, InvalidRequestError);
@@ -12,6 +13,9 @@ pyo3::import_exception!(arraystore.errors, DecodeError);
 pyo3::import_exception!(arraystore.errors, SourceError);
 pyo3::import_exception!(arraystore.errors, SourceChangedError);
 pyo3::import_exception!(arraystore.errors, InternalError);
+
+/// The errno of a file that is not there.
+const NOT_FOUND: i32 = 2;
 
 /// Converts a core error; a function, since neither type is ours to `impl From`.
 ///
@@ -24,6 +28,7 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
             Some(errno) => PyOSError::new_err((errno, words_of(&source), path.into_os_string())),
             None => PyOSError::new_err(args.0),
         },
+        Error::NoFile { path } => PyFileNotFoundError::new_err((NOT_FOUND, NO_FILE, path.into_os_string())),
         Error::RowOutOfRange { .. } => PyIndexError::new_err(args.0),
         Error::InvalidRequest(_) | Error::BoxOutside { .. } => InvalidRequestError::new_err(args),
         Error::Missing { .. } => MissingImageError::new_err(args),
