@@ -27,6 +27,10 @@ class Memory(Protocol):
 NewMemory: TypeAlias = Callable[[int, int], Memory]
 
 
+# Bytes of a line of the cache. JAX copies what begins anywhere else.
+_ALIGNMENT = 64
+
+
 class Ring:
     """Blocks of memory, lent as arrays. A block is lent again when no array, view or tensor over it is left.
 
@@ -60,13 +64,19 @@ class Ring:
         try:
             block = self._free.pop()
         except IndexError:
-            block = np.empty(self.nbytes, np.uint8)
+            block = _aligned(self.nbytes)
         wanted = np.dtype(dtype)
         nbytes = wanted.itemsize * math.prod(shape)
         # Over a memoryview, NumPy cannot take the block itself for the base of arrays: all of them keep this one alive.
         lent = np.frombuffer(block.data, np.uint8, nbytes)
         weakref.finalize(lent, _take_back, self._free, block, self.most).atexit = False
         return lent.view(wanted).reshape(shape)
+
+
+def _aligned(nbytes: int) -> npt.NDArray[np.uint8]:
+    block = np.empty(nbytes + _ALIGNMENT - 1, np.uint8)
+    start = -block.ctypes.data % _ALIGNMENT
+    return block[start : start + nbytes]
 
 
 def _take_back(free: list[npt.NDArray[np.uint8]], block: npt.NDArray[np.uint8], most: int) -> None:

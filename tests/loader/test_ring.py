@@ -40,3 +40,9 @@ def test_two_that_are_lent_never_share_memory():
 def test_the_shape_and_type_are_those_asked_for():
     array = Ring(96, 1).lend((2, 3, 4), "float32")
     assert (array.shape, array.dtype, array.flags.c_contiguous, array.flags.writeable) == ((2, 3, 4), "f4", True, True)
+
+
+def test_arrays_begin_at_a_line_of_the_cache_so_that_jax_need_not_copy():
+    ring = Ring(1000, 4)
+    lent = [ring.lend((25, 10), "float32") for _ in range(5)]
+    assert [array.ctypes.data % 64 for array in lent] == [0] * 5
