@@ -110,6 +110,29 @@ def test_the_report_counts(store):
     assert arraystore.index(store, progress=False).nbytes == report.nbytes
 
 
+def tables_of(path):
+    """Return the table of each record, with its checksum."""
+    data = seek_file(path).read_bytes()
+    count = int.from_bytes(data[8:16], "little")
+    ends = np.frombuffer(data, "<u8", count, 16)
+    return [data[16 + 8 * count :][start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+def test_tables_are_the_same_whatever_images_are_beside(folder, tmp_path):
+    arraystore.ingest(folder, tmp_path / "all.zarr", progress=False)
+    expected = tables_of(tmp_path / "all.zarr")
+    # A number for each row of MCUs but the first, and the checksum, or the one byte of those that are left.
+    assert {len(table) > 10 for number, table in enumerate(expected) if number % 5 != 3} == {True}
+    assert {table[4:] for number, table in enumerate(expected) if number % 5 == 3} == {b"\0"}
+    for count in range(1, 8):
+        some = tmp_path / str(count)
+        some.mkdir()
+        for path in sorted(folder.iterdir())[:count]:
+            (some / path.name).write_bytes(path.read_bytes())
+        arraystore.ingest(some, tmp_path / f"{count}.zarr", progress=False)
+        assert tables_of(tmp_path / f"{count}.zarr") == expected[:count]
+
+
 def test_tables_of_a_store_that_was_replaced_are_not_taken_for_its_own(folder, tmp_path, monkeypatch):
     path = tmp_path / "store.zarr"
     arraystore.ingest(folder, path, progress=False)
