@@ -208,9 +208,9 @@ class ZarrLayout:
             try:
                 found = _core.file_crc32c(str(self.path / path))
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-                grown = "or, if the store has grown more than once since it was opened, open it again"
+                again = "open the store again, which may have grown since; if that does not help,"
                 raise DamagedStoreError(
-                    f"{self.path / path}: the file is missing: {advice}; {grown}", "missing-file"
+                    f"{self.path / path}: the file is missing: {again} {advice}", "missing-file"
                 ) from error
             if found != checksum:
                 raise DamagedStoreError(

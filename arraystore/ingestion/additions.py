@@ -69,6 +69,11 @@ class Additions:
             "merged": self.merged,
         }
 
+    @property
+    def added_rows(self) -> int:
+        """Records that are new and have a row in the table."""
+        return int(((self.rows >= self.base_n) & (self.plan.table_row >= 0)).sum())
+
     def troubles(self, result: PackResult) -> list[Troubles]:
         """Gather what is wrong with what is added, by the rows of the store.
 

@@ -165,7 +165,8 @@ def append(
     DuplicateKeyError
         If the source has other bytes than the store for one key; both places are named, and nothing was written.
     InvalidRequestError
-        If the source is of another data set or package than the store, or a column has values of another type.
+        If the source is of another data set or package than the store, or a column has values of another type; or if
+        the store has its keys from a table, and there is none with the source.
     FormatError
         If the store lies in a container that does not grow, or has fields of arrays: a merge takes these.
     SourceError, OSError
@@ -236,6 +237,7 @@ class _Run:
                 f"{joined.publisher.key!r}: name the column with --key, or call it so in the table",
                 "not-one-package",
             )
+        # What is known by a table cannot be told from names of files.
         file_names = {each.name for each in joined.publisher.table.columns} & {"image_file"}
         if not joined.has_table and file_names & set(growing.base.column_names):
             raise InvalidRequestError(
@@ -262,7 +264,8 @@ class _Run:
         from arraystore import _core
 
         spec, publisher = self.growing.base.spec, additions.joined.publisher
-        appended = [*spec.source.get("appended", []), self.job.to_json() | dict(added)]
+        entry = self.job.to_json() | dict(added) | {"added_rows": additions.added_rows}
+        appended = [*spec.source.get("appended", []), entry]
         splits = {**{name: list(parts) for name, parts in publisher.splits.items()}, **spec.splits}
         self.growing.commit(
             replace(

@@ -13,6 +13,7 @@ import zarr
 import arraystore
 from arraystore import _core
 from arraystore.errors import DamagedStoreError, DuplicateKeyError, FormatError, InvalidRequestError, SourceError
+from arraystore.format.containers import open_layout
 from arraystore.format.zarr_growth import ZarrGrowth
 from arraystore.ingestion import append as append_module
 from arraystore.testing import make_bioscan5m
@@ -448,6 +449,15 @@ def test_the_golden_store_grows(tmp_path):
     assert {key: bytes_of(after, key) for key in made.keys} == {key: made.jpegs[package].get(key) for key in made.keys}
 
 
+def test_a_store_knows_how_many_rows_were_added(tmp_path):
+    whole = make_bioscan5m(tmp_path / "a", 9, distinct=3, rows_without_image=3, seed=1)
+    more = make_bioscan5m(tmp_path / "b", 6, distinct=3, images_without_row=2, seed=2)
+    arraystore.ingest(whole.sources(), tmp_path / "s.zarr", metadata=whole.metadata)
+    report = arraystore.append(tmp_path / "s.zarr", more.sources(), metadata=more.metadata)
+    [entry] = open_layout(tmp_path / "s.zarr").spec.source["appended"]
+    assert (report.added, entry["added"], entry["added_rows"]) == (6, 6, 4)
+
+
 def test_a_reader_over_two_appends_is_told_to_open_again(package, parts, tmp_path):
     (first, second), table = parts
     path, more = tmp_path / "s.zarr", make_bioscan5m(tmp_path / "more", 6, distinct=2, seed=77)
@@ -455,10 +465,10 @@ def test_a_reader_over_two_appends_is_told_to_open_again(package, parts, tmp_pat
     with arraystore.open(path) as reader:
         arraystore.append(path, second, metadata=table)
         arraystore.append(path, more.sources(), metadata=more.metadata)
-        with pytest.raises(FileNotFoundError, match="grown more than once since it was opened") as caught:
+        with pytest.raises(FileNotFoundError, match="open what it is of again") as caught:
             reader[0]
         assert caught.value.filename.startswith(str(path))
-        with pytest.raises(DamagedStoreError, match="grown more than once since it was opened, open it again"):
+        with pytest.raises(DamagedStoreError, match="open the store again, which may have grown since"):
             reader.columns["species"][0]
         with arraystore.open(path) as again:
             assert (again[0] == again[again.keys[0]]).all()

@@ -371,10 +371,12 @@ def test_a_store_of_the_whole_table_is_in_its_order_whatever_was_appended(packag
     np.testing.assert_array_equal(grown.targets(), whole.targets())
 
 
-@pytest.mark.parametrize("way", ["append", "merge", "export"])
+@pytest.mark.parametrize("way", ["append", "merge", "export", "append to an export"])
 def test_a_store_of_parts_tells_what_may_differ(package, parts, tmp_path, way):
     table, path = package.metadata, tmp_path / "s.zarr"
     arraystore.ingest(parts[0], path, metadata=table, rows="images")
+    if way == "append to an export":
+        arraystore.export(path, path := tmp_path / "exported.zarr")
     BIOSCAN5M(arraystore.open(path), "all", category_order="pandas<3")
     if way == "merge":
         arraystore.ingest(parts[1], tmp_path / "two.zarr", metadata=table, rows="images")

@@ -147,17 +147,21 @@ def is_of_parts(source: Mapping[str, Any]) -> bool:
 
     Examples
     --------
-    >>> is_of_parts({"appended": [{"added": 0, "filled": 1000}]}), is_of_parts({"from": {"appended": [{"added": 1}]}})
+    >>> one, other = {"added": 2, "added_rows": 0}, {"added_rows": 1}
+    >>> is_of_parts({"appended": [one]}), is_of_parts({"from": {"appended": [other]}})
     (False, True)
     """
-    while isinstance(source.get("from"), Mapping):
-        source = source["from"]
-    return "stores" in source or any(_added_rows(each) for each in source.get("appended", ()))
+    before = source.get("from")
+    return (
+        "stores" in source
+        or any(_added_rows(each) for each in source.get("appended", ()))
+        or (isinstance(before, Mapping) and is_of_parts(before))
+    )
 
 
 def _added_rows(appended: Mapping[str, Any]) -> bool:
-    # Images without a row are records as well.
-    return bool(appended.get("added", 1) > appended.get("troubles", {}).get("image-without-row", 0))
+    # Images without a row are records as well, and not counted here.
+    return bool(appended.get("added_rows", 1) > 0)
 
 
 def _texts(column: Column) -> Array:

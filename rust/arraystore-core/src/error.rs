@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What is said of a file of a store that is not there.
-pub const NO_FILE: &str = "no such file: it has to be restored from a copy; or else the store has grown more than once since it \
-                           was opened, and has to be opened again";
+/// What is said of a file of a store, or of the index of a source, that is not there.
+pub const NO_FILE: &str = "no such file: open what it is of again, which may have grown since; if that does not help, the file has \
+                           to be restored from a copy";
 
 /// Everything that can go wrong in this crate.
 ///
@@ -24,7 +24,7 @@ pub enum Error {
         path: PathBuf,
         source: io::Error,
     },
-    /// A file of the store is not there.
+    /// A file of the store, or of the index of a source, is not there.
     #[error("{}: {}", .path.display(), NO_FILE)]
     NoFile { path: PathBuf },
     /// A file of the store is shorter than the store's metadata say.

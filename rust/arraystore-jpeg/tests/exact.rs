@@ -118,6 +118,33 @@ fn every_quality() {
     }
 }
 
+/// Wrong tables would only cost time, or be noticed at the end of a row: here they are compared with those that are known to be
+/// right.
+#[test]
+fn seek_tables_are_those_of_the_format() {
+    let mut numbers = Numbers(9);
+    let tables = SAMPLINGS.map(|sampling| {
+        let encoding = Encoding {
+            sampling,
+            ..Encoding::default()
+        };
+        let jpeg = encode(&picture(70, 41, 60, &mut numbers), 70, 41, encoding);
+        seek_table(&mut Indexer::default(), &jpeg, 1).unwrap()
+    });
+    let expected: [&[u8]; 5] = [
+        &[1, 136, 20, 91, 40, 48, 191, 20, 24, 5, 19],
+        &[
+            1, 158, 11, 125, 40, 50, 223, 11, 34, 19, 6, 185, 11, 10, 2, 27, 190, 11, 14, 4, 0, 150, 11, 12, 1, 9,
+        ],
+        &[
+            1, 230, 16, 129, 1, 32, 40, 202, 16, 40, 7, 10, 236, 15, 4, 12, 19, 232, 15, 14, 1, 5, 182, 16, 20, 5, 13,
+        ],
+        &[1, 148, 23, 91, 32, 48, 185, 22, 22, 2, 19],
+        &[1, 233, 8, 135, 1, 245, 7, 48, 146, 9, 7, 232, 8, 26, 238, 7, 16],
+    ];
+    assert_eq!(tables.each_ref().map(|table| &table[..]), expected);
+}
+
 #[test]
 fn restart_intervals() {
     let mut numbers = Numbers(3);

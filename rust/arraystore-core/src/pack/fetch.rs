@@ -86,6 +86,7 @@ pub(super) fn fetch(
         Err(Error::FileTooShort { expected, found, .. }) => Err(changed(format!(
             "expected its bytes to end at {expected}, found the end of the file at {found}"
         ))),
+        Err(Error::NoFile { .. }) => Err(changed("it is gone".to_owned())),
         Err(Error::Io { source, .. }) if is_gone(&source) => Err(changed("it is gone".to_owned())),
         // A member that is damaged concerns nobody else.
         Err(error @ Error::Source { .. }) => Ok(Some(Unreadable::damaged(error.to_string()))),

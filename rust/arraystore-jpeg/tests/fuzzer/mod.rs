@@ -163,7 +163,7 @@ impl Fuzzer {
             step,
             [&mut first, &mut second, &mut third],
         );
-        let is_own = together[1].is_ok() == own.is_some() && own.as_ref().is_none_or(|own| *own == second);
+        let is_own = together[1].is_ok() == own.is_some() && *own.as_deref().unwrap_or_default() == *second;
         if !is_own || first != beside.tables[which] || third != first {
             fail(&[("jpg", jpeg)], "seek tables that are made together are others");
         }
