@@ -369,7 +369,8 @@ def _is_wanted_crop(members: Members, candidates: npt.NDArray[np.int64], package
 
 def _package_named(package: str) -> str:
     if package not in PACKAGE_SPELLINGS:
-        raise SourceError(f"package {package!r} is unknown: expected one of {', '.join(PACKAGES)}", "unknown-package")
+        known = ", ".join(PACKAGES)
+        raise SourceError(f"package {package!r} is unknown: expected one of {known}, or folder", "unknown-package")
     return PACKAGE_SPELLINGS[package]
 
 
