@@ -190,8 +190,9 @@ impl Made {
     }
 }
 
-/// As many images are indexed together.
+/// As many images are indexed together, and fewer if they have so many bytes: they are copied while they wait.
 const TOGETHER: usize = 4;
+const MOST_WAITING_NBYTES: usize = 16 << 20;
 
 /// Makes tables of records, of some images at a time: the first of them wait for the last.
 struct Making<'a> {
@@ -202,8 +203,9 @@ struct Making<'a> {
     tables: Vec<u8>,
     /// The records that wait.
     waiting: Vec<usize>,
-    /// Their images, and memory for more.
+    /// Their images, and the memory for their tables.
     jpegs: [Vec<u8>; TOGETHER],
+    made: [Vec<u8>; TOGETHER],
 }
 
 impl<'a> Making<'a> {
@@ -215,6 +217,7 @@ impl<'a> Making<'a> {
             tables: Vec::new(),
             waiting: Vec::new(),
             jpegs: Default::default(),
+            made: Default::default(),
         }
     }
 
@@ -244,7 +247,8 @@ impl<'a> Making<'a> {
             Err(Error::Missing { .. } | Error::Checksum { .. } | Error::Source { .. }) => self.found.push(None),
             found => found?,
         }
-        if self.waiting.len() == TOGETHER {
+        let nbytes: usize = self.jpegs[..self.waiting.len()].iter().map(Vec::len).sum();
+        if self.waiting.len() == TOGETHER || nbytes > MOST_WAITING_NBYTES {
             self.index();
         }
         Ok(())
@@ -259,9 +263,13 @@ impl<'a> Making<'a> {
 
     /// Makes the tables of the images that wait.
     fn index(&mut self) {
-        let mut made: [Vec<u8>; TOGETHER] = Default::default();
+        // Those of before must not be indexed again.
+        self.jpegs[self.waiting.len()..].iter_mut().for_each(Vec::clear);
+        self.made.iter_mut().for_each(Vec::clear);
         let jpegs = self.jpegs.each_ref().map(|jpeg| &jpeg[..]);
-        let outcomes = self.decoder.indexer().seek_tables(jpegs, 1, made.each_mut());
+        let made = self.made.each_mut();
+        let outcomes = self.decoder.indexer().seek_tables(jpegs, 1, made);
+        let made = &self.made;
         for (at, number) in self.waiting.drain(..).enumerate() {
             let is_fast = outcomes[at].is_ok() && (!self.compare || is_equal(self.decoder, jpegs[at], &made[at]));
             let start = self.tables.len();
@@ -274,7 +282,6 @@ impl<'a> Making<'a> {
     }
 
     fn finish(mut self) -> Made {
-        self.jpegs[self.waiting.len()..].fill(Vec::new());
         self.index();
         let mut made = Made::default();
         for found in self.found {

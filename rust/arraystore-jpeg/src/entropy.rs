@@ -162,9 +162,7 @@ pub(crate) struct Symbol {
 impl Symbol {
     /// No place in a block.
     pub(crate) const NONE: u8 = 0xff;
-}
 
-impl Symbol {
     /// The one whose code is at the top of `window`, for the coefficient `index` or a later one; `None` for a run of zeros out
     /// of the block.
     pub(crate) fn new(window: u64, (length, symbol): (u32, u8), index: usize) -> Option<Self> {
