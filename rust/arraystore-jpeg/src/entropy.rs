@@ -51,8 +51,8 @@ pub(crate) struct Note {
     pub(crate) ac: u16,
     /// Start of the DC table of the block behind it.
     pub(crate) next_dc: u16,
-    /// Twice the zigzag index of the last coefficient that may not be zero, in the lower seven bits.
-    pub(crate) last: u8,
+    /// Twice the zigzag index behind the last coefficient that may not be zero, in the lower seven bits.
+    pub(crate) behind: u8,
 }
 
 impl Coefficients {
@@ -78,7 +78,7 @@ impl Coefficients {
         let notes = starts.cycle().zip(next).map(|(start, next_dc)| Note {
             ac: start + width,
             next_dc,
-            last: 0,
+            behind: 0,
         });
         self.notes.clear();
         // And of the block behind the last, where a lane looks when it has ended.

@@ -85,11 +85,11 @@ pub(crate) fn extend(window: u64, size: u32) -> i16 {
 /// | bits | |
 /// | --- | --- |
 /// | 0..8 | how many bits to take |
-/// | 8..16 | twice the zigzag distance of the first coefficient |
-/// | 16..24 | twice that of the second one, which may be the first again; [`Entry::SLOW`] if none is here |
+/// | 8..16 | twice the zigzag distance of the coefficient behind those that are here; [`Entry::SLOW`] if none is |
+/// | 16..24 | twice that of the first coefficient |
 /// | 24 | whether the block ends |
 /// | 32..48 | the first coefficient |
-/// | 48..64 | the second one |
+/// | 48..64 | the second one, which stands before the one behind; it may be the first again |
 ///
 /// If none is here: how long the code is, and its symbol in place of the first coefficient; or 0 if the code is longer, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,13 +97,13 @@ pub(crate) struct Entry(pub(crate) u64);
 
 impl Entry {
     /// Further than any block: a reader that tests for the end of the block finds this too.
-    const SLOW: Self = Self(0x80 << 16);
+    const SLOW: Self = Self(0x80 << 8);
     const END: u64 = 1 << 24;
     const ZERO_RUN: u32 = 15;
 
     fn coefficient(length: u32, run: u32, value: i16) -> Self {
         let value = u64::from(value.cast_unsigned());
-        Self(u64::from(length) | u64::from(run) << 9 | u64::from(run) << 17 | value << 32 | value << 48)
+        Self(u64::from(length) | u64::from(run + 1) << 9 | u64::from(run) << 17 | value << 32 | value << 48)
     }
 
     /// A symbol whose value has no room.
@@ -112,7 +112,7 @@ impl Entry {
     }
 
     fn end(length: u32) -> Self {
-        Self(u64::from(length) | Self::END)
+        Self(Self::coefficient(length, 0, 0).0 | Self::END)
     }
 
     fn is_slow(self) -> bool {
@@ -125,7 +125,7 @@ impl Entry {
 
     /// Whether it is a run of 16 zeros.
     fn is_zero_run(self) -> bool {
-        !self.is_end() && self.second() == u64::from(Self::ZERO_RUN) * 2 && self.0 >> 32 == 0
+        !self.is_end() && self.next() == u64::from(Self::ZERO_RUN + 1) * 2 && self.0 >> 32 == 0
     }
 
     fn length(self) -> u32 {
@@ -135,12 +135,8 @@ impl Entry {
         }
     }
 
-    fn first(self) -> u64 {
+    fn next(self) -> u64 {
         self.0 >> 8 & 0xff
-    }
-
-    fn second(self) -> u64 {
-        self.0 >> 16 & 0xff
     }
 
     fn with_length(self, length: u32) -> Self {
@@ -149,12 +145,10 @@ impl Entry {
 
     /// This coefficient and the one of `next`.
     fn and(self, next: Self) -> Self {
-        let second = self.first() + next.second() + 2;
         Self(
             u64::from(self.length() + next.length())
-                | self.first() << 8
-                | second << 16
-                | self.0 & 0xffff_0000_0000
+                | (self.next() + next.next()) << 8
+                | self.0 & 0xffff_00ff_0000
                 | next.0 & 0xffff_0000_0000_0000,
         )
     }

@@ -11,7 +11,7 @@ pub(crate) mod sort;
 use crate::entropy::Block;
 use crate::frame::Sampling;
 use crate::instructions::{Instructions, Set};
-use crate::pixels::{Flat, Jobs};
+use crate::pixels::{Job, Jobs};
 use crate::quantisation::Quantisation;
 
 /// Coefficients of row 0 and 4 of a block may reach this before, and twice this behind the first pass of the transform.
@@ -29,7 +29,7 @@ pub(crate) fn transform(
     quantisation: &Quantisation,
     instructions: Instructions,
 ) -> bool {
-    let is_in_range = flat(jobs.flat(), plane, stride, quantisation);
+    let is_in_range = flat(jobs.flat(), blocks, plane, stride, quantisation);
     let others = match instructions.set() {
         #[cfg(target_arch = "x86_64")]
         Set::Avx2 => avx2::transform(jobs, blocks, plane, stride, quantisation),
@@ -41,16 +41,16 @@ pub(crate) fn transform(
 }
 
 /// Blocks of one value.
-fn flat(jobs: &[Flat], plane: &mut [u8], stride: usize, quantisation: &Quantisation) -> bool {
+fn flat(jobs: &[Job], blocks: &[Block], plane: &mut [u8], stride: usize, quantisation: &Quantisation) -> bool {
     let factor = i32::from(quantisation.zigzag[0]);
     let mut most = 0;
     for job in jobs {
-        let value = job.dc * factor;
+        let value = i32::from(blocks[job.block()].0[0]) * factor;
         most = most.max(value.abs());
         // `value / 8 + 128`, rounded half up.
         #[expect(clippy::cast_sign_loss, reason = "clamped")]
         let sample = (((value + 4) >> 3) + 128).clamp(0, 255) as u8;
-        let at = job.at as usize;
+        let at = job.at();
         let rows = plane[at..at + 7 * stride + 8].as_mut_ptr();
         for row in 0..8 {
             // SAFETY: the last of eight rows of eight samples ends with the slice.
@@ -60,7 +60,7 @@ fn flat(jobs: &[Flat], plane: &mut [u8], stride: usize, quantisation: &Quantisat
     most <= i32::from(MOST)
 }
 
-/// Puts `count` samples of Cb and Cr side by side.
+/// Puts `count` samples of Cb and Cr side by side, each less 128.
 pub(crate) fn pair_up(cb: &[u8], cr: &[u8], pairs: &mut [u8], count: usize, instructions: Instructions) {
     match instructions.set() {
         #[cfg(target_arch = "x86_64")]
@@ -68,6 +68,36 @@ pub(crate) fn pair_up(cb: &[u8], cr: &[u8], pairs: &mut [u8], count: usize, inst
         #[cfg(target_arch = "x86_64")]
         Set::Avx512 => avx512::pair_up(cb, cr, pairs, count),
         _ => portable::pair_up(&cb[..count], &cr[..count], &mut pairs[..2 * count]),
+    }
+}
+
+/// Parts of the near and of the far row that are mixed, as two bytes.
+#[cfg(target_arch = "x86_64")]
+const fn parts_of_rows(down: usize) -> i16 {
+    if down == 2 { 0x0103 } else { 0x0001 }
+}
+
+/// What mixed samples of colour of even and of odd columns are multiplied with, in units of 2^-15, where a sample belongs to
+/// two columns: they are mixed as three to one in each direction.
+///
+/// Of two columns that share a sample, libjpeg-turbo rounds one half up and one half down. The multiplication rounds half
+/// up; so, what is to be rounded half down becomes negative.
+#[cfg(target_arch = "x86_64")]
+const fn shares(down: usize) -> [i16; 2] {
+    if down == 2 {
+        [1 << 11, -(1 << 11)]
+    } else {
+        [-(1 << 13), 1 << 13]
+    }
+}
+
+/// Signs of the colour of even and of odd columns while it is computed: those of [`shares`].
+#[cfg(target_arch = "x86_64")]
+const fn signs(across: usize, down: usize) -> [i32; 2] {
+    match (across, down) {
+        (2, 2) => [1, -1],
+        (2, _) => [-1, 1],
+        _ => [1, 1],
     }
 }
 

@@ -19,34 +19,42 @@ pub(crate) const MARGIN: usize = 64;
 pub(crate) const BEHIND: usize = 128;
 
 /// Memory of a row of pixels is asked for this many rows before it is written.
-const ROWS_AHEAD: usize = 8;
+const ROWS_AHEAD: usize = 4;
 
 /// Rows of samples of colour in an MCU.
 const CHROMA_ROWS: usize = 8;
 
 pub(crate) const EXTREME: Declined = Declined::Data("it has coefficients beyond those of any pixels");
 
-/// A block to transform: its number, and where its samples go in the plane.
+/// A block to transform: its number, and where its samples go in the plane, both below 2^32.
 #[derive(Debug, Clone, Copy, Default)]
-#[repr(C)]
-pub(crate) struct Job {
-    pub(crate) block: u32,
-    pub(crate) at: u32,
-}
+#[repr(transparent)]
+pub(crate) struct Job(u64);
 
-/// A block of one value: its DC coefficient, and where its samples go in the plane.
-#[derive(Debug, Clone, Copy, Default)]
-#[repr(C)]
-pub(crate) struct Flat {
-    pub(crate) dc: i32,
-    pub(crate) at: u32,
+impl Job {
+    pub(crate) fn new(block: usize, at: usize) -> Self {
+        Self(block as u64 | (at as u64) << 32)
+    }
+
+    pub(crate) fn block(self) -> usize {
+        (self.0 & 0xffff_ffff) as usize
+    }
+
+    pub(crate) fn at(self) -> usize {
+        (self.0 >> 32) as usize
+    }
+
+    /// So many blocks and samples further.
+    pub(crate) fn and_by(self, step: Self) -> Self {
+        Self(self.0.wrapping_add(step.0))
+    }
 }
 
 /// The blocks of one component in a row of MCUs, sorted by their last coefficient.
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
     /// Only a DC coefficient.
-    pub(crate) flat: Vec<Flat>,
+    pub(crate) flat: Vec<Job>,
     /// No coefficient behind [`SPARSE`].
     pub(crate) sparse: Vec<Job>,
     pub(crate) full: Vec<Job>,
@@ -63,7 +71,7 @@ const SPARE_JOBS: usize = 8;
 impl Jobs {
     fn reserve(&mut self, count: usize) {
         if self.sparse.len() < count + SPARE_JOBS {
-            self.flat.resize(count + SPARE_JOBS, Flat::default());
+            self.flat.resize(count + SPARE_JOBS, Job::default());
             self.sparse.resize(count + SPARE_JOBS, Job::default());
             self.full.resize(count + SPARE_JOBS, Job::default());
         }
@@ -80,7 +88,7 @@ impl Jobs {
         }
     }
 
-    pub(crate) fn flat(&self) -> &[Flat] {
+    pub(crate) fn flat(&self) -> &[Job] {
         &self.flat[..self.counts[0]]
     }
 
@@ -306,10 +314,10 @@ impl<'a> Painter<'a> {
             let blocks = &mut coefficients.blocks[blocks];
             let before = &mut self.before;
             is_in_range &= match per_mcu {
-                1 => sort::<1, 0>(blocks, notes, &places, luma, chroma, before),
-                3 => sort::<1, 2>(blocks, notes, &places, luma, chroma, before),
-                4 => sort::<2, 2>(blocks, notes, &places, luma, chroma, before),
-                _ => sort::<4, 2>(blocks, notes, &places, luma, chroma, before),
+                1 => sort::<1, 1>(blocks, notes, &places, luma, chroma, before),
+                3 => sort::<3, 1>(blocks, notes, &places, luma, chroma, before),
+                4 => sort::<4, 2>(blocks, notes, &places, luma, chroma, before),
+                _ => sort::<6, 4>(blocks, notes, &places, luma, chroma, before),
             };
             column = end;
         }

@@ -194,7 +194,7 @@ impl Common<'_> {
                     .wrapping_add(2 * usize::from(symbol.index))
                     .cast::<i16>()
                     .write(symbol.value);
-                (*self.notes.wrapping_add(block.addr() / BLOCK_NBYTES)).last = 2 * symbol.index;
+                (*self.notes.wrapping_add(block.addr() / BLOCK_NBYTES)).behind = 2 * symbol.index + 2;
             }
         }
         (
@@ -209,8 +209,7 @@ macro_rules! take {
     ($common:ident, $is_sound:ident, $window:ident, $bit:ident, $at:ident, $table:ident) => {
         // SAFETY: a table has an entry for all windows.
         let entry = unsafe { (*$common.wide.add($table + ($window >> (64 - BITS)) as usize)).0 };
-        let second = usize::from((entry >> 16) as u8);
-        let behind = $at.wrapping_add(second + 2);
+        let behind = $at.wrapping_add(usize::from((entry >> 8) as u8));
         let block_end = $at.addr() | (BLOCK_NBYTES - 1);
         if behind.addr() > block_end {
             let bit = $bit + $window.trailing_zeros() as usize;
@@ -233,9 +232,9 @@ macro_rules! take {
             // SAFETY: as has just been tested, the second coefficient and with it the first are in the block, which is one of
             // the lane. Its note is read as volatile, so that both tables are read before the choice is made.
             let (ac, next_dc) = unsafe {
-                $at.wrapping_add(usize::from((entry >> 8) as u8)).cast::<u16>().write((entry >> 32) as u16);
-                $at.wrapping_add(second).cast::<u16>().write((entry >> 48) as u16);
-                (*note).last = ($at.addr() + second) as u8;
+                $at.wrapping_add(usize::from((entry >> 16) as u8)).cast::<u16>().write((entry >> 32) as u16);
+                behind.wrapping_sub(2).cast::<u16>().write((entry >> 48) as u16);
+                (*note).behind = behind.addr() as u8;
                 ((&raw const (*note).ac).read_volatile(), (&raw const (*note).next_dc).read_volatile())
             };
             $window <<= entry & 63;

@@ -5,7 +5,7 @@ use std::num::Wrapping;
 use super::{MOST, Row};
 use crate::entropy::Block;
 use crate::frame::Sampling;
-use crate::pixels::{Job, Jobs};
+use crate::pixels::Jobs;
 use crate::quantisation::{Quantisation, ZIGZAG};
 
 /// Fixed-point constants of libjpeg's accurate integer transform: products of square roots of cosines, times 2^13.
@@ -31,8 +31,8 @@ pub(super) fn transform(
     quantisation: &Quantisation,
 ) -> bool {
     let mut is_in_range = true;
-    for &Job { block, at } in jobs.sparse().iter().chain(jobs.full()) {
-        let coefficients = &mut blocks[block as usize].0;
+    for &job in jobs.sparse().iter().chain(jobs.full()) {
+        let coefficients = &mut blocks[job.block()].0;
         let mut natural = [0_i16; 64];
         for ((&value, &factor), &to) in coefficients.iter().zip(&quantisation.zigzag).zip(&ZIGZAG) {
             natural[usize::from(to)] = value.wrapping_mul(factor);
@@ -55,7 +55,7 @@ pub(super) fn transform(
             is_in_range &= [line[0], line[4]]
                 .iter()
                 .all(|value| (-2 * MOST - 1..=2 * MOST + 1).contains(value));
-            let start = at as usize + y * stride;
+            let start = job.at() + y * stride;
             for (sample, value) in plane[start..start + 8].iter_mut().zip(one_pass::<18>(*line)) {
                 #[expect(clippy::cast_sign_loss, reason = "clamped")]
                 {
@@ -99,10 +99,10 @@ fn one_pass<const SHIFT: usize>(input: [i16; 8]) -> [i32; 8] {
     ]
 }
 
-/// Samples of Cb and Cr side by side.
+/// Samples of Cb and Cr side by side, each less 128.
 pub(super) fn pair_up(cb: &[u8], cr: &[u8], pairs: &mut [u8]) {
     for ((pair, &cb), &cr) in pairs.as_chunks_mut().0.iter_mut().zip(cb).zip(cr) {
-        *pair = [cb, cr];
+        *pair = [cb ^ 0x80, cr ^ 0x80];
     }
 }
 
@@ -115,7 +115,7 @@ pub(super) fn row(row: &Row<'_>, out: &mut [u8]) {
         return;
     }
     let (across, down) = row.sampling.pixels();
-    let pair = |line: &[u8], at: usize| [i32::from(line[at]), i32::from(line[at + 1])];
+    let pair = |line: &[u8], at: usize| [line[at], line[at + 1]].map(|value| i32::from(value.cast_signed()));
     // A column of samples: the nearest and the one above or below it.
     let column = |at: usize| {
         let (near, far) = (pair(row.near, at), pair(row.far, at));
@@ -142,7 +142,7 @@ pub(super) fn row(row: &Row<'_>, out: &mut [u8]) {
                 [0, 1].map(|number| (this[number] * 3 + beside[number] + round) >> 4)
             }
         };
-        pixel.copy_from_slice(&rgb(i32::from(luma), cb - 128, cr - 128));
+        pixel.copy_from_slice(&rgb(i32::from(luma), cb, cr));
     }
 }
 

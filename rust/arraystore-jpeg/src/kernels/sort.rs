@@ -1,7 +1,8 @@
-//! Blocks are sorted by how far their coefficients go, and their DC coefficients summed up, in one pass without branches.
+//! Blocks are sorted by how far their coefficients go, and their DC coefficients summed up, in one pass without branches for
+//! each component.
 
 use crate::entropy::{Block, Note};
-use crate::pixels::{Flat, Job, Jobs, SPARSE};
+use crate::pixels::{Job, Jobs, SPARSE};
 
 /// Where the blocks of a row of MCUs go.
 pub(crate) struct Places {
@@ -17,9 +18,8 @@ pub(crate) struct Places {
 }
 
 /// The ends of the lists of a component.
-#[derive(Clone, Copy)]
 struct Ends {
-    flat: *mut Flat,
+    flat: *mut Job,
     sparse: *mut Job,
     full: *mut Job,
 }
@@ -40,20 +40,12 @@ impl Ends {
     ///
     /// There must be room in all lists.
     #[inline]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "fewer than 2^32 blocks and samples in a row of MCUs"
-    )]
-    unsafe fn push(&mut self, block: usize, at: usize, dc: i32, last: u8) {
-        let last = usize::from(last & 0x7f) / 2;
-        let (is_flat, is_full) = (last == 0, last > SPARSE);
-        let job = Job {
-            block: block as u32,
-            at: at as u32,
-        };
+    unsafe fn push(&mut self, job: Job, note: &Note) {
+        let last = usize::from(note.behind.wrapping_sub(2) & 0x7f);
+        let (is_flat, is_full) = (last == 0, last > 2 * SPARSE);
         // SAFETY: the caller promises room.
         unsafe {
-            self.flat.write(Flat { dc, at: at as u32 });
+            self.flat.write(job);
             self.sparse.write(job);
             self.full.write(job);
         }
@@ -64,19 +56,19 @@ impl Ends {
 
     /// Notes the new lengths.
     fn give_back(self, jobs: &mut Jobs) {
-        let length = |end: usize, begin: usize, each: usize| (end - begin) / each;
+        let length = |end: *mut Job, list: &[Job]| (end.addr() - list.as_ptr().addr()) / size_of::<Job>();
         jobs.counts = [
-            length(self.flat.addr(), jobs.flat.as_ptr().addr(), size_of::<Flat>()),
-            length(self.sparse.addr(), jobs.sparse.as_ptr().addr(), size_of::<Job>()),
-            length(self.full.addr(), jobs.full.as_ptr().addr(), size_of::<Job>()),
+            length(self.flat, &jobs.flat),
+            length(self.sparse, &jobs.sparse),
+            length(self.full, &jobs.full),
         ];
     }
 }
 
-/// Sorts MCUs of `LUMA` blocks of luma and `CHROMA` of colour. Returns whether all DC coefficients are in range.
+/// Sorts MCUs of `MCU` blocks, of which the first `LUMA` are of luma. Returns whether all DC coefficients are in range.
 ///
 /// With two lists for colour, Cb goes to the first and Cr to the second; with one, both go there.
-pub(crate) fn sort<const LUMA: usize, const CHROMA: usize>(
+pub(crate) fn sort<const MCU: usize, const LUMA: usize>(
     blocks: &mut [Block],
     notes: &[Note],
     places: &Places,
@@ -84,63 +76,50 @@ pub(crate) fn sort<const LUMA: usize, const CHROMA: usize>(
     chroma: &mut [Jobs],
     before: &mut [i32; 3],
 ) -> bool {
-    let count = blocks.len() / (LUMA + CHROMA);
-    luma.assert_room(count * LUMA);
-    for jobs in chroma.iter() {
-        jobs.assert_room(count * CHROMA);
+    let (blocks, notes) = (blocks.as_chunks_mut::<MCU>().0, notes.as_chunks::<MCU>().0);
+    let starts = std::array::from_fn(|number| Job::new(places.first + number, places.luma[number]));
+    let step = Job::new(MCU, places.luma_step);
+    let mut is_in_range = component::<MCU, LUMA>(blocks, notes, 0, (starts, step), luma, &mut before[0]);
+    for number in LUMA..MCU {
+        let component = number - LUMA;
+        let jobs = &mut chroma[if chroma.len() == 1 { 0 } else { component }];
+        let starts = [Job::new(places.first + number, places.chroma[component])];
+        let step = Job::new(MCU, places.chroma_step);
+        is_in_range &=
+            self::component::<MCU, 1>(blocks, notes, number, (starts, step), jobs, &mut before[1 + component]);
     }
-    let mut luma_ends = Ends::of(luma);
-    let is_one_list = chroma.len() == 1;
-    let mut chroma_ends = [const { None }; 2];
-    for (ends, jobs) in chroma_ends.iter_mut().zip(chroma.iter_mut()) {
-        *ends = Some(Ends::of(jobs));
-    }
-    let [mut y, mut cb, mut cr] = *before;
-    let mut beyond = 0;
-    let mut number = places.first;
-    let mut luma_at = places.luma;
-    let mut chroma_at = places.chroma;
-    let mcus = blocks
-        .chunks_exact_mut(LUMA + CHROMA)
-        .zip(notes.chunks_exact(LUMA + CHROMA));
-    let mut sum = |block: &mut Block, before: &mut i32| {
-        *before += i32::from(block.0[0]);
-        beyond |= *before + 0x8000;
-        #[expect(clippy::cast_possible_truncation, reason = "what is beyond is an error")]
-        {
-            block.0[0] = *before as i16;
-        }
-        *before
-    };
-    for (mcu, notes) in mcus {
-        for luma in 0..LUMA {
-            let dc = sum(&mut mcu[luma], &mut y);
+    is_in_range
+}
+
+/// Sorts `COUNT` blocks of each MCU, from that one of its blocks on. Returns whether all their DC coefficients are in range.
+#[inline]
+fn component<const MCU: usize, const COUNT: usize>(
+    blocks: &mut [[Block; MCU]],
+    notes: &[[Note; MCU]],
+    from: usize,
+    (mut starts, step): ([Job; COUNT], Job),
+    jobs: &mut Jobs,
+    before: &mut i32,
+) -> bool {
+    jobs.assert_room(blocks.len() * COUNT);
+    assert!(from + COUNT <= MCU, "an MCU has fewer blocks");
+    let mut ends = Ends::of(jobs);
+    let (mut sum, mut beyond) = (*before, 0);
+    for (mcu, notes) in blocks.iter_mut().zip(notes) {
+        let all = mcu[from..from + COUNT].iter_mut().zip(&notes[from..from + COUNT]);
+        for ((block, note), job) in all.zip(&mut starts) {
+            sum += i32::from(block.0[0]);
+            beyond |= sum + 0x8000;
+            #[expect(clippy::cast_possible_truncation, reason = "what is beyond is an error")]
+            {
+                block.0[0] = sum as i16;
+            }
             // SAFETY: there is room, as was asserted.
-            unsafe { luma_ends.push(number + luma, luma_at[luma], dc, notes[luma].last) }
-            luma_at[luma] += places.luma_step;
+            unsafe { ends.push(*job, note) }
+            *job = job.and_by(step);
         }
-        if CHROMA == 2
-            && let [Some(first), second] = &mut chroma_ends
-        {
-            let dc = sum(&mut mcu[LUMA], &mut cb);
-            // SAFETY: as above.
-            unsafe { first.push(number + LUMA, chroma_at[0], dc, notes[LUMA].last) }
-            let dc = sum(&mut mcu[LUMA + 1], &mut cr);
-            let ends = match second {
-                Some(second) if !is_one_list => second,
-                _ => first,
-            };
-            // SAFETY: as above.
-            unsafe { ends.push(number + LUMA + 1, chroma_at[1], dc, notes[LUMA + 1].last) }
-            chroma_at[0] += places.chroma_step;
-            chroma_at[1] += places.chroma_step;
-        }
-        number += LUMA + CHROMA;
     }
-    *before = [y, cb, cr];
-    luma_ends.give_back(luma);
-    for (ends, jobs) in chroma_ends.into_iter().flatten().zip(chroma) {
-        ends.give_back(jobs);
-    }
+    *before = sum;
+    ends.give_back(jobs);
     beyond >> 16 == 0
 }

@@ -1,20 +1,20 @@
 //! From samples to RGB pixels, 32 a step: in each lane of a vector what becomes 16 pixels.
 
 use std::arch::x86_64::{
-    __m256i, _mm_cvtsi32_si128, _mm_loadu_si128, _mm_storeu_si128, _mm256_add_epi16, _mm256_add_epi32,
-    _mm256_alignr_epi8, _mm256_blend_epi16, _mm256_castps_si256, _mm256_castsi128_si256, _mm256_castsi256_ps,
-    _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_inserti128_si256, _mm256_loadu_si256, _mm256_madd_epi16,
-    _mm256_maddubs_epi16, _mm256_mulhrs_epi16, _mm256_mullo_epi16, _mm256_or_si256, _mm256_packus_epi16,
-    _mm256_permute2x128_si256, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8,
-    _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_sra_epi16, _mm256_srai_epi32, _mm256_storeu_si256,
-    _mm256_unpackhi_epi8, _mm256_unpacklo_epi8,
+    __m256i, _mm_loadu_si128, _mm_storeu_si128, _mm256_add_epi16, _mm256_add_epi32, _mm256_alignr_epi8,
+    _mm256_blend_epi16, _mm256_castps_si256, _mm256_castsi128_si256, _mm256_castsi256_ps, _mm256_castsi256_si128,
+    _mm256_extracti128_si256, _mm256_inserti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
+    _mm256_mulhrs_epi16, _mm256_or_si256, _mm256_packus_epi16, _mm256_permute2x128_si256, _mm256_set1_epi8,
+    _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_shuffle_ps,
+    _mm256_slli_epi32, _mm256_srai_epi16, _mm256_srai_epi32, _mm256_storeu_si256, _mm256_sub_epi16,
+    _mm256_unpackhi_epi8, _mm256_unpacklo_epi8, _mm256_xor_si256,
 };
 
-use super::super::Row;
+use super::super::{Row, parts_of_rows, shares, signs};
 use super::{Bytes, NONE, bytes, factors_of};
 use crate::frame::Sampling;
 
-/// Samples of Cb and Cr side by side; those behind `count` may be overwritten with anything.
+/// Samples of Cb and Cr side by side, around zero; those behind `count` may be overwritten with anything.
 pub(in super::super) fn pair_up(cb: &[u8], cr: &[u8], pairs: &mut [u8], count: usize) {
     let padded = count.next_multiple_of(32);
     assert!(
@@ -30,12 +30,13 @@ pub(in super::super) fn pair_up(cb: &[u8], cr: &[u8], pairs: &mut [u8], count: u
 /// There must be `count` samples, a multiple of 32, and room for as many pairs.
 #[target_feature(enable = "avx2")]
 unsafe fn pair_up_padded(cb: *const u8, cr: *const u8, pairs: *mut u8, count: usize) {
+    let middle = _mm256_set1_epi8(i8::MIN);
     for at in (0..count).step_by(32) {
         // SAFETY: the caller promises that there are as many.
         unsafe {
             let (cb, cr) = (
-                _mm256_loadu_si256(cb.add(at).cast()),
-                _mm256_loadu_si256(cr.add(at).cast()),
+                _mm256_xor_si256(_mm256_loadu_si256(cb.add(at).cast()), middle),
+                _mm256_xor_si256(_mm256_loadu_si256(cr.add(at).cast()), middle),
             );
             let (low, high) = (_mm256_unpacklo_epi8(cb, cr), _mm256_unpackhi_epi8(cb, cr));
             let to = pairs.add(2 * at);
@@ -60,10 +61,10 @@ pub(in super::super) fn row(row: &Row<'_>, out: &mut [u8], start: usize) {
     let padded = (row.width + row.odd).next_multiple_of(STEP);
     let (across, down) = row.sampling.pixels();
     assert!(row.luma.len() >= padded, "the row of luma is too short");
-    // Pairs of the pixels, and those that are read ahead.
+    // Pairs of the pixels, and those that are read ahead; 32 bytes before them are read as well.
     let needed = row.pair + 2 * (padded / across) + if across == 2 { STEP } else { 0 };
     assert!(
-        row.sampling == Sampling::Gray || row.pair >= 2 && row.near.len() >= needed && row.far.len() >= needed,
+        row.sampling == Sampling::Gray || row.pair >= 32 && row.near.len() >= needed && row.far.len() >= needed,
         "a row of colour is too short"
     );
     // SAFETY: the processor has the instructions, and the rows have just been measured.
@@ -208,26 +209,45 @@ static SHUFFLES: Shuffles = {
     }
 };
 
-/// Blue and red, and green, of eight pixels of each lane, of the colour of even and of odd ones, around zero.
+/// Blue and red, and green, of eight pixels of each lane, of the colour of even and of odd ones, which is around zero, and
+/// negative by [`signs`].
 #[inline]
 #[target_feature(enable = "avx2")]
-fn convert(colour: [__m256i; 2], luma: __m256i, shuffles: &[Bytes; 2]) -> (__m256i, __m256i) {
-    let [even, odd] = colour;
-    // Blue and red: 1.772 and 1.402, less the one that is added; in units of 2^-15.
-    let blue_red = factors_of(25_297, 13_173);
-    let green = factors_of(-11_277, -23_401);
+fn convert<const ACROSS: usize, const DOWN: usize>(
+    colour: [__m256i; 2],
+    luma: __m256i,
+    shuffles: &[Bytes; 2],
+) -> (__m256i, __m256i) {
+    let signs = const { signs(ACROSS, DOWN) };
     let half = _mm256_set1_epi32(1 << 14);
     let luma_even = _mm256_shuffle_epi8(luma, bytes(&shuffles[0]));
     let luma_odd = _mm256_shuffle_epi8(luma, bytes(&shuffles[1]));
-    let mixed_even = _mm256_add_epi16(_mm256_add_epi16(even, luma_even), _mm256_mulhrs_epi16(even, blue_red));
-    let mixed_odd = _mm256_add_epi16(_mm256_add_epi16(odd, luma_odd), _mm256_mulhrs_epi16(odd, blue_red));
+    macro_rules! green {
+        ($is_odd:literal) => {{
+            let factors = factors_of(-11_277 * signs[$is_odd], -23_401 * signs[$is_odd]);
+            _mm256_add_epi32(_mm256_madd_epi16(colour[$is_odd], factors), half)
+        }};
+    }
     // Green of even pixels in the lower words, of odd ones in the upper words.
-    let green_even = _mm256_srai_epi32::<15>(_mm256_add_epi32(_mm256_madd_epi16(even, green), half));
-    let green_odd = _mm256_slli_epi32::<1>(_mm256_add_epi32(_mm256_madd_epi16(odd, green), half));
+    let green_even = _mm256_srai_epi32::<15>(green!(0));
+    let green_odd = _mm256_slli_epi32::<1>(green!(1));
     let mixed_green = _mm256_blend_epi16::<0xaa>(
         _mm256_add_epi16(green_even, luma_even),
         _mm256_add_epi16(green_odd, luma_odd),
     );
+    // Blue and red: 1.772 and 1.402, less the one that is added; in units of 2^-15.
+    macro_rules! blue_red {
+        ($luma:ident, $is_odd:literal) => {{
+            let factors = factors_of(25_297 * signs[$is_odd], 13_173 * signs[$is_odd]);
+            let sum = if signs[$is_odd] < 0 {
+                _mm256_sub_epi16($luma, colour[$is_odd])
+            } else {
+                _mm256_add_epi16($luma, colour[$is_odd])
+            };
+            _mm256_add_epi16(sum, _mm256_mulhrs_epi16(colour[$is_odd], factors))
+        }};
+    }
+    let (mixed_even, mixed_odd) = (blue_red!(luma_even, 0), blue_red!(luma_odd, 1));
     (_mm256_packus_epi16(mixed_even, mixed_odd), mixed_green)
 }
 
@@ -250,18 +270,14 @@ fn interleave(pairs: [__m256i; 2], green: __m256i) -> Vectors {
     ]
 }
 
-/// The first and the last four pairs of each lane, as words: of two rows three parts of the near and one of the far one.
+/// The first and the last four pairs of each lane of two rows, mixed.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn column<const DOWN: usize>(near: __m256i, far: __m256i) -> [__m256i; 2] {
-    if DOWN == 1 {
-        let zero = _mm256_setzero_si256();
-        return [_mm256_unpacklo_epi8(near, zero), _mm256_unpackhi_epi8(near, zero)];
-    }
-    let three_to_one = _mm256_set1_epi16(0x0103);
+fn mixed(near: __m256i, far: __m256i, parts: i16) -> [__m256i; 2] {
+    let parts = _mm256_set1_epi16(parts);
     [
-        _mm256_maddubs_epi16(_mm256_unpacklo_epi8(near, far), three_to_one),
-        _mm256_maddubs_epi16(_mm256_unpackhi_epi8(near, far), three_to_one),
+        _mm256_maddubs_epi16(parts, _mm256_unpacklo_epi8(near, far)),
+        _mm256_maddubs_epi16(parts, _mm256_unpackhi_epi8(near, far)),
     ]
 }
 
@@ -273,24 +289,9 @@ fn column<const DOWN: usize>(near: __m256i, far: __m256i) -> [__m256i; 2] {
 #[target_feature(enable = "avx2")]
 unsafe fn colour<const ACROSS: usize, const DOWN: usize>(row: &Row<'_>, out: &mut [u8], start: usize) {
     let (near, far) = (row.near[row.pair..].as_ptr(), row.far[row.pair..].as_ptr());
-    // Samples are mixed as three to one in each direction: colour is that many times too large.
-    let bits = match (ACROSS, DOWN) {
-        (2, 2) => 4,
-        (1, 1) => 0,
-        _ => 2,
-    };
-    let shift = _mm_cvtsi32_si128(bits);
-    // What is added before, of even and odd pixels, and what moves colour to around zero.
-    let rounds = match (ACROSS, DOWN) {
-        (2, 2) => [8, 7],
-        (2, _) => [1, 2],
-        (_, 2) => [1 + i16::from(row.is_lower); 2],
-        _ => [0, 0],
-    };
-    let rounds = [
-        _mm256_set1_epi16(rounds[0] - (128 << bits)),
-        _mm256_set1_epi16(rounds[1] - (128 << bits)),
-    ];
+    let shares = const { shares(DOWN) }.map(|share| _mm256_set1_epi16(share));
+    let round = _mm256_set1_epi16(if DOWN == 1 { 0 } else { 1 + i16::from(row.is_lower) });
+    let parts = const { parts_of_rows(DOWN) };
     // The lanes are those of 32 bytes, or of 16 bytes and those 32 bytes behind.
     macro_rules! load {
         ($from:expr) => {
@@ -303,76 +304,71 @@ unsafe fn colour<const ACROSS: usize, const DOWN: usize>(row: &Row<'_>, out: &mu
         };
     }
     macro_rules! column {
-        ($at:expr) => {{
+        ($near:expr, $far:expr) => {{
             // SAFETY: the caller promises that there are as many bytes.
-            let (near, far) = unsafe { (load!(near.add($at)), load!(far.add($at))) };
-            column::<DOWN>(near, far)
+            unsafe { (load!($near), load!($far)) }
         }};
     }
-    macro_rules! rounded {
-        ($sum:expr, $is_odd:literal) => {
-            _mm256_sra_epi16(_mm256_add_epi16($sum, rounds[$is_odd]), shift)
-        };
-    }
-    let [mut before, mut this] = [_mm256_setzero_si256(), column!(0)[0]];
-    let mut this_high = column!(0)[1];
+    let [mut before, mut this, mut this_high, mut three, mut three_high] = [_mm256_setzero_si256(); 5];
     if ACROSS == 2 {
-        // SAFETY: `pair` is 2 or more.
-        let (near, far) = unsafe {
-            (
-                near.sub(2).cast::<[u8; 2]>().read(),
-                far.sub(2).cast::<[u8; 2]>().read(),
-            )
-        };
-        let [cb, cr] = [0, 1].map(|number| {
-            let (near, far) = (i32::from(near[number]), i32::from(far[number]));
-            if DOWN == 2 { near * 3 + far } else { near }
-        });
-        before = factors_of(cb, cr);
+        // SAFETY: `pair` is 32 or more.
+        let (near_before, far_before) = unsafe { (near.sub(32), far.sub(32)) };
+        let rows = column!(near_before, far_before);
+        before = mixed(rows.0, rows.1, parts)[1];
+        let rows = column!(near, far);
+        [this, this_high] = mixed(rows.0, rows.1, parts);
+        [three, three_high] = mixed(rows.0, rows.1, 3 * parts);
     }
     for x in (0..row.width + row.odd).step_by(STEP) {
         // Of the first and the last eight pixels of each lane, even and odd ones.
         let colour = if ACROSS == 2 {
-            let [behind, behind_high] = column!(x + STEP);
+            let rows = column!(near.add(x + STEP), far.add(x + STEP));
+            let [behind, behind_high] = mixed(rows.0, rows.1, parts);
             // The pair before and the one behind of each: lanes follow each other.
             let earlier = _mm256_permute2x128_si256::<0x21>(before, this_high);
             let later = _mm256_permute2x128_si256::<0x21>(this, behind);
-            let three = _mm256_set1_epi16(3);
-            let (three_low, three_high) = (_mm256_mullo_epi16(this, three), _mm256_mullo_epi16(this_high, three));
+            macro_rules! beside {
+                ($three:ident, $pairs:expr, $is_odd:literal) => {
+                    _mm256_mulhrs_epi16(_mm256_add_epi16($three, $pairs), shares[$is_odd])
+                };
+            }
             let low = [
-                rounded!(_mm256_add_epi16(three_low, _mm256_alignr_epi8::<12>(this, earlier)), 0),
-                rounded!(_mm256_add_epi16(three_low, _mm256_alignr_epi8::<4>(this_high, this)), 1),
+                beside!(three, _mm256_alignr_epi8::<12>(this, earlier), 0),
+                beside!(three, _mm256_alignr_epi8::<4>(this_high, this), 1),
             ];
             let high = [
-                rounded!(
-                    _mm256_add_epi16(three_high, _mm256_alignr_epi8::<12>(this_high, this)),
-                    0
-                ),
-                rounded!(
-                    _mm256_add_epi16(three_high, _mm256_alignr_epi8::<4>(later, this_high)),
-                    1
-                ),
+                beside!(three_high, _mm256_alignr_epi8::<12>(this_high, this), 0),
+                beside!(three_high, _mm256_alignr_epi8::<4>(later, this_high), 1),
             ];
             before = this_high;
             [this, this_high] = [behind, behind_high];
+            [three, three_high] = mixed(rows.0, rows.1, 3 * parts);
             [low, high]
         } else {
             macro_rules! half {
                 ($at:expr) => {{
-                    let [low, high] = column!($at);
-                    let (low, high) = (_mm256_castsi256_ps(low), _mm256_castsi256_ps(high));
-                    [
-                        rounded!(_mm256_castps_si256(_mm256_shuffle_ps::<0x88>(low, high)), 0),
-                        rounded!(_mm256_castps_si256(_mm256_shuffle_ps::<0xdd>(low, high)), 1),
-                    ]
+                    let rows = column!(near.add($at), far.add($at));
+                    let [low, high] = mixed(rows.0, rows.1, parts).map(|half| _mm256_castsi256_ps(half));
+                    let colour = [
+                        _mm256_castps_si256(_mm256_shuffle_ps::<0x88>(low, high)),
+                        _mm256_castps_si256(_mm256_shuffle_ps::<0xdd>(low, high)),
+                    ];
+                    if DOWN == 1 {
+                        colour
+                    } else {
+                        [
+                            _mm256_srai_epi16::<2>(_mm256_add_epi16(colour[0], round)),
+                            _mm256_srai_epi16::<2>(_mm256_add_epi16(colour[1], round)),
+                        ]
+                    }
                 }};
             }
             [half!(2 * x), half!(2 * x + 16)]
         };
         // SAFETY: the caller promises that there are as many bytes.
         let luma = unsafe { _mm256_loadu_si256(row.luma.as_ptr().add(x).cast()) };
-        let (pairs, green) = convert(colour[0], luma, &SHUFFLES.luma[0]);
-        let (pairs_high, green_high) = convert(colour[1], luma, &SHUFFLES.luma[1]);
+        let (pairs, green) = convert::<ACROSS, DOWN>(colour[0], luma, &SHUFFLES.luma[0]);
+        let (pairs_high, green_high) = convert::<ACROSS, DOWN>(colour[1], luma, &SHUFFLES.luma[1]);
         let green = _mm256_packus_epi16(green, green_high);
         write(interleave([pairs, pairs_high], green), x, row, out, start);
     }

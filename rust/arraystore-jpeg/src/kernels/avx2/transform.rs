@@ -290,7 +290,7 @@ fn sparse(jobs: [Job; 2], blocks: &mut [Block], plane: &mut [u8], stride: usize,
     ];
     macro_rules! window {
         ($start:expr) => {{
-            let [first, second] = jobs.map(|job| blocks[job.block as usize].0[$start..$start + 8].as_ptr());
+            let [first, second] = jobs.map(|job| blocks[job.block()].0[$start..$start + 8].as_ptr());
             // SAFETY: eight coefficients of 16 bits of each.
             let (first, second) = unsafe { (_mm_loadu_si128(first.cast()), _mm_loadu_si128(second.cast())) };
             _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(first), second)
@@ -298,7 +298,7 @@ fn sparse(jobs: [Job; 2], blocks: &mut [Block], plane: &mut [u8], stride: usize,
     }
     let (low, high) = (window!(STARTS[0]), window!(STARTS[1]));
     for job in jobs {
-        let block = &mut blocks[job.block as usize].0;
+        let block = &mut blocks[job.block()].0;
         // SAFETY: the first 32 bytes of a block, aligned so; the others are zero.
         unsafe { _mm256_store_si256(block.as_mut_ptr().cast(), _mm256_setzero_si256()) }
     }
@@ -324,7 +324,7 @@ fn sparse(jobs: [Job; 2], blocks: &mut [Block], plane: &mut [u8], stride: usize,
                 _mm256_extracti128_si256::<$lane>(low[0]),
                 _mm256_extracti128_si256::<$lane>(low[1]),
             ];
-            write_rows(plane, jobs[$lane].at as usize, stride, rows);
+            write_rows(plane, jobs[$lane].at(), stride, rows);
         };
     }
     write!(0);
@@ -352,7 +352,7 @@ fn part<const PAIR: usize, const NUMBER: usize>(block: &Block) -> __m256i {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn full(job: Job, blocks: &mut [Block], plane: &mut [u8], stride: usize, factors: &Factors) -> __m256i {
-    let block = &mut blocks[job.block as usize];
+    let block = &mut blocks[job.block()];
     macro_rules! pair {
         ($pair:literal: $first:literal $($number:literal)*) => {{
             let mut all = part::<$pair, $first>(block);
@@ -389,6 +389,6 @@ fn full(job: Job, blocks: &mut [Block], plane: &mut [u8], stride: usize, factors
         _mm256_extracti128_si256::<1>(rows[0]),
         _mm256_extracti128_si256::<1>(rows[1]),
     ];
-    write_rows(plane, job.at as usize, stride, rows);
+    write_rows(plane, job.at(), stride, rows);
     _mm256_max_epu16(first_most, second_most)
 }

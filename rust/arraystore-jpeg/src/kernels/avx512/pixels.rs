@@ -1,19 +1,19 @@
 //! From samples to RGB pixels, 64 a step.
 
 use std::arch::x86_64::{
-    __m512i, _mm_cvtsi32_si128, _mm256_loadu_si256, _mm512_add_epi16, _mm512_alignr_epi32, _mm512_castsi256_si512,
-    _mm512_cvtepu8_epi16, _mm512_loadu_si512, _mm512_maddubs_epi16, _mm512_mask_blend_epi16,
-    _mm512_mask_permutexvar_epi8, _mm512_mask_storeu_epi8, _mm512_maskz_permutexvar_epi8, _mm512_mulhrs_epi16,
-    _mm512_packus_epi16, _mm512_permutex2var_epi8, _mm512_permutexvar_epi8, _mm512_set1_epi16, _mm512_set1_epi32,
-    _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_slli_epi32, _mm512_sra_epi16, _mm512_srai_epi32,
-    _mm512_storeu_si512, _mm512_unpackhi_epi8, _mm512_unpacklo_epi8,
+    __m512i, _mm256_loadu_si256, _mm512_add_epi16, _mm512_alignr_epi32, _mm512_castsi256_si512, _mm512_inserti64x4,
+    _mm512_loadu_si512, _mm512_maddubs_epi16, _mm512_mask_blend_epi16, _mm512_mask_permutexvar_epi8,
+    _mm512_mask_storeu_epi8, _mm512_mulhrs_epi16, _mm512_packus_epi16, _mm512_permutexvar_epi8, _mm512_set1_epi8,
+    _mm512_set1_epi16, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_slli_epi32,
+    _mm512_srai_epi16, _mm512_srai_epi32, _mm512_storeu_si512, _mm512_sub_epi16, _mm512_unpackhi_epi8,
+    _mm512_unpacklo_epi8, _mm512_xor_si512, _mm512_zextsi256_si512,
 };
 
-use super::super::Row;
+use super::super::{Row, parts_of_rows, shares, signs};
 use super::{Bytes, bytes, factors_of};
 use crate::frame::Sampling;
 
-/// Samples of Cb and Cr side by side; those behind `count` may be overwritten with anything.
+/// Samples of Cb and Cr side by side, around zero; those behind `count` may be overwritten with anything.
 pub(in super::super) fn pair_up(cb: &[u8], cr: &[u8], pairs: &mut [u8], count: usize) {
     let padded = count.next_multiple_of(32);
     assert!(
@@ -29,62 +29,74 @@ pub(in super::super) fn pair_up(cb: &[u8], cr: &[u8], pairs: &mut [u8], count: u
 /// There must be `count` samples, a multiple of 32, and room for as many pairs.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 unsafe fn pair_up_padded(cb: *const u8, cr: *const u8, pairs: *mut u8, count: usize) {
-    let by_turns = bytes(&SHUFFLES.by_turns);
+    let middle = _mm512_set1_epi8(i8::MIN);
     for at in (0..count).step_by(32) {
         // SAFETY: the caller promises that there are as many.
         unsafe {
-            let cb = _mm512_castsi256_si512(_mm256_loadu_si256(cb.add(at).cast()));
-            let cr = _mm512_castsi256_si512(_mm256_loadu_si256(cr.add(at).cast()));
-            _mm512_storeu_si512(pairs.add(2 * at).cast(), _mm512_permutex2var_epi8(cb, by_turns, cr));
+            let both = by_turns(cb.add(at), cr.add(at));
+            _mm512_storeu_si512(pairs.add(2 * at).cast(), _mm512_xor_si512(both, middle));
         }
     }
+}
+
+/// 32 bytes each, by turns.
+///
+/// # Safety
+///
+/// There must be as many.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+unsafe fn by_turns(first: *const u8, second: *const u8) -> __m512i {
+    // SAFETY: the caller promises that there are as many bytes.
+    let (first, second) = unsafe { (_mm256_loadu_si256(first.cast()), _mm256_loadu_si256(second.cast())) };
+    let both = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second);
+    _mm512_permutexvar_epi8(bytes(&SHUFFLES.by_turns), both)
 }
 
 /// Pixels of a step.
 const STEP: usize = 64;
 
+/// Of 32 bytes that were made 64: one of the zeros behind them.
+const ZERO: u8 = 63;
+
 /// How the bytes of vectors become those of pixels.
 struct Shuffles {
     /// Even and odd luma of 32 pixels, each to both words of a double word.
     luma: [Bytes; 2],
-    /// Bytes of two rows by turns.
+    /// The bytes of the halves of a vector by turns.
     by_turns: Bytes,
-    /// The three vectors of 64 pixels: from blue and red of the first 32 and green; from blue and red of all; green into
-    /// these; from blue and red of the last 32 and green.
-    first: Bytes,
-    middle: Bytes,
-    middle_green: Bytes,
-    last: Bytes,
+    /// Where the bytes of each of the three vectors of 64 pixels come from: those of green from the green of all, the others
+    /// from the blue and red of the 32 pixels that they belong to.
+    pixels: [Bytes; 3],
 }
 
-/// The bytes of the middle vector that are green.
-const MIDDLE_GREEN: u64 = {
-    let mut mask = 0;
+/// The bytes of each of the three vectors that are green, and those of the last 32 pixels.
+const fn masks() -> ([u64; 3], [u64; 3]) {
+    let (mut green, mut last) = ([0; 3], [0; 3]);
     let mut byte = 0;
-    while byte < 64 {
-        if (byte + 64) % 3 == 1 {
-            mask |= 1 << byte;
-        }
+    while byte < 192 {
+        green[byte / 64] |= ((byte % 3 == 1) as u64) << (byte % 64);
+        last[byte / 64] |= ((byte >= 96) as u64) << (byte % 64);
         byte += 1;
     }
-    mask
-};
+    (green, last)
+}
+const GREEN: [u64; 3] = masks().0;
+const LAST: [u64; 3] = masks().1;
 
-#[expect(clippy::cast_possible_truncation, reason = "places in one or two vectors")]
+#[expect(clippy::cast_possible_truncation, reason = "places in a vector")]
 static SHUFFLES: Shuffles = {
     let mut all = Shuffles {
         luma: [Bytes([0; 64]); 2],
         by_turns: Bytes([0; 64]),
-        first: Bytes([0; 64]),
-        middle: Bytes([0; 64]),
-        middle_green: Bytes([0; 64]),
-        last: Bytes([0; 64]),
+        pixels: [Bytes([0; 64]); 3],
     };
     let mut byte = 0;
     while byte < 64 {
-        all.luma[0].0[byte] = (byte / 4 * 2) as u8;
-        all.luma[1].0[byte] = (byte / 4 * 2 + 1) as u8;
-        all.by_turns.0[byte] = (byte % 2 * 64 + byte / 2) as u8;
+        let (even, is_low) = (byte / 4 * 2, byte % 2 == 0);
+        all.luma[0].0[byte] = if is_low { even as u8 } else { ZERO };
+        all.luma[1].0[byte] = if is_low { even as u8 + 1 } else { ZERO };
+        all.by_turns.0[byte] = (byte % 2 * 32 + byte / 2) as u8;
         byte += 1;
     }
     let mut byte = 0;
@@ -95,20 +107,11 @@ static SHUFFLES: Shuffles = {
         let pair = of_32 / 8 * 16 + of_32 % 2 * 8 + of_32 % 8 / 2 * 2;
         // Green of 64: in each lane eight of the first 32, then eight of the last.
         let green = of_32 / 8 * 16 + pixel / 32 * 8 + pixel % 8;
-        let at = byte % 64;
-        match (byte / 64, channel) {
-            (0, 1) => all.first.0[at] = (64 + green) as u8,
-            (0, 0) => all.first.0[at] = (pair + 1) as u8,
-            (0, _) => all.first.0[at] = pair as u8,
-            (1, 1) => all.middle_green.0[at] = green as u8,
-            (1, _) => {
-                let of_last = if pixel < 32 { 0 } else { 64 };
-                all.middle.0[at] = (of_last + pair + if channel == 0 { 1 } else { 0 }) as u8;
-            }
-            (_, 1) => all.last.0[at] = (64 + green) as u8,
-            (_, 0) => all.last.0[at] = (pair + 1) as u8,
-            _ => all.last.0[at] = pair as u8,
-        }
+        all.pixels[byte / 64].0[byte % 64] = match channel {
+            0 => pair + 1,
+            1 => green,
+            _ => pair,
+        } as u8;
         byte += 1;
     }
     all
@@ -120,10 +123,10 @@ pub(in super::super) fn row(row: &Row<'_>, out: &mut [u8], start: usize) {
     let padded = (row.width + row.odd).next_multiple_of(STEP);
     let (across, down) = row.sampling.pixels();
     assert!(row.luma.len() >= padded, "the row of luma is too short");
-    // Pairs of the pixels, and those that are read ahead.
+    // Pairs of the pixels, and those that are read ahead; 32 bytes before them are read as well.
     let needed = row.pair + 2 * (padded / across) + if across == 2 { STEP } else { 0 };
     assert!(
-        row.sampling == Sampling::Gray || row.pair >= 2 && row.near.len() >= needed && row.far.len() >= needed,
+        row.sampling == Sampling::Gray || row.pair >= 32 && row.near.len() >= needed && row.far.len() >= needed,
         "a row of colour is too short"
     );
     assert!(out.len() >= start + row.width * 3, "the row of pixels is too short");
@@ -155,11 +158,11 @@ unsafe fn write(vectors: [__m512i; 3], x: usize, row: &Row<'_>, out: &mut [u8], 
         let to = out[at - 3 * odd..].as_mut_ptr();
         // SAFETY: 192 bytes of `out`. What is behind the row is written later, or nobody's.
         unsafe {
-            let kept = to.cast::<[u8; 3]>().read();
+            let kept = is_first.then(|| to.cast::<[u8; 3]>().read());
             _mm512_storeu_si512(to.cast(), vectors[0]);
             _mm512_storeu_si512(to.add(64).cast(), vectors[1]);
             _mm512_storeu_si512(to.add(128).cast(), vectors[2]);
-            if is_first {
+            if let Some(kept) = kept {
                 to.cast::<[u8; 3]>().write(kept);
             }
         }
@@ -211,25 +214,23 @@ unsafe fn gray(row: &Row<'_>, out: &mut [u8], start: usize) {
     }
 }
 
-/// Pairs of 16 samples: of two rows three parts of the near and one of the far one, or just the near one.
+/// Pairs of 16 samples of two rows, mixed; and three times that.
 ///
 /// # Safety
 ///
 /// There must be 32 bytes of both.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-unsafe fn column<const DOWN: usize>(near: *const u8, far: *const u8) -> __m512i {
+unsafe fn column<const DOWN: usize>(near: *const u8, far: *const u8) -> [__m512i; 2] {
     // SAFETY: the caller promises that there are as many bytes.
-    let (near, far) = unsafe { (_mm256_loadu_si256(near.cast()), _mm256_loadu_si256(far.cast())) };
-    if DOWN == 1 {
-        return _mm512_cvtepu8_epi16(near);
-    }
-    let by_turns = bytes(&SHUFFLES.by_turns);
-    let both = _mm512_permutex2var_epi8(_mm512_castsi256_si512(near), by_turns, _mm512_castsi256_si512(far));
-    _mm512_maddubs_epi16(both, _mm512_set1_epi16(0x0103))
+    let both = unsafe { by_turns(near, far) };
+    [
+        _mm512_maddubs_epi16(_mm512_set1_epi16(parts_of_rows(DOWN)), both),
+        _mm512_maddubs_epi16(_mm512_set1_epi16(3 * parts_of_rows(DOWN)), both),
+    ]
 }
 
-/// The same of 32 samples: the even and the odd ones.
+/// Pairs of 32 samples of two rows, mixed: the even and the odd ones.
 ///
 /// # Safety
 ///
@@ -253,44 +254,63 @@ unsafe fn two_columns<const DOWN: usize>(near: *const u8, far: *const u8) -> [__
     // SAFETY: the caller promises that there are as many bytes.
     let (near, far) = unsafe { (_mm512_loadu_si512(near.cast()), _mm512_loadu_si512(far.cast())) };
     let near = _mm512_shuffle_epi8(near, bytes(&EVEN_FIRST));
-    if DOWN == 1 {
-        let zero = _mm512_setzero_si512();
-        return [_mm512_unpacklo_epi8(near, zero), _mm512_unpackhi_epi8(near, zero)];
-    }
     let far = _mm512_shuffle_epi8(far, bytes(&EVEN_FIRST));
-    let three_to_one = _mm512_set1_epi16(0x0103);
+    let parts = _mm512_set1_epi16(parts_of_rows(DOWN));
     [
-        _mm512_maddubs_epi16(_mm512_unpacklo_epi8(near, far), three_to_one),
-        _mm512_maddubs_epi16(_mm512_unpackhi_epi8(near, far), three_to_one),
+        _mm512_maddubs_epi16(parts, _mm512_unpacklo_epi8(near, far)),
+        _mm512_maddubs_epi16(parts, _mm512_unpackhi_epi8(near, far)),
     ]
 }
 
-/// Blue and red, and green, of 32 pixels, of the colour of even and of odd ones, around zero.
+/// Blue and red, and green, of 32 pixels, of the colour of even and of odd ones, which is around zero, and negative by
+/// [`signs`].
 ///
 /// # Safety
 ///
 /// There must be 32 bytes of luma.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
-unsafe fn convert(even: __m512i, odd: __m512i, luma: *const u8) -> (__m512i, __m512i) {
-    // Blue and red: 1.772 and 1.402, less the one that is added; in units of 2^-15.
-    let blue_red = factors_of(25_297, 13_173);
-    let green = factors_of(-11_277, -23_401);
+unsafe fn convert<const ACROSS: usize, const DOWN: usize>(
+    even: __m512i,
+    odd: __m512i,
+    luma: *const u8,
+) -> (__m512i, __m512i) {
+    let signs = const { signs(ACROSS, DOWN) };
     let half = _mm512_set1_epi32(1 << 14);
     // SAFETY: the caller promises that there are as many bytes.
-    let luma = _mm512_castsi256_si512(unsafe { _mm256_loadu_si256(luma.cast()) });
-    let luma_even = _mm512_maskz_permutexvar_epi8(0x5555_5555_5555_5555, bytes(&SHUFFLES.luma[0]), luma);
-    let luma_odd = _mm512_maskz_permutexvar_epi8(0x5555_5555_5555_5555, bytes(&SHUFFLES.luma[1]), luma);
+    let luma = _mm512_zextsi256_si512(unsafe { _mm256_loadu_si256(luma.cast()) });
+    let luma_even = _mm512_permutexvar_epi8(bytes(&SHUFFLES.luma[0]), luma);
+    let luma_odd = _mm512_permutexvar_epi8(bytes(&SHUFFLES.luma[1]), luma);
+    macro_rules! green {
+        ($colour:ident, $is_odd:literal) => {
+            super::add_products_of(
+                half,
+                $colour,
+                factors_of(-11_277 * signs[$is_odd], -23_401 * signs[$is_odd]),
+            )
+        };
+    }
     // Green of even pixels in the lower words, of odd ones in the upper words.
-    let green_even = _mm512_srai_epi32::<15>(super::add_products_of(half, even, green));
-    let green_odd = _mm512_slli_epi32::<1>(super::add_products_of(half, odd, green));
+    let green_even = _mm512_srai_epi32::<15>(green!(even, 0));
+    let green_odd = _mm512_slli_epi32::<1>(green!(odd, 1));
     let mixed_green = _mm512_mask_blend_epi16(
         0xaaaa_aaaa,
         _mm512_add_epi16(green_even, luma_even),
         _mm512_add_epi16(green_odd, luma_odd),
     );
-    let mixed_even = _mm512_add_epi16(_mm512_add_epi16(even, luma_even), _mm512_mulhrs_epi16(even, blue_red));
-    let mixed_odd = _mm512_add_epi16(_mm512_add_epi16(odd, luma_odd), _mm512_mulhrs_epi16(odd, blue_red));
+    // Blue and red: 1.772 and 1.402, less the one that is added; in units of 2^-15.
+    macro_rules! blue_red {
+        ($colour:ident, $luma:ident, $is_odd:literal) => {{
+            let product = _mm512_mulhrs_epi16($colour, factors_of(25_297 * signs[$is_odd], 13_173 * signs[$is_odd]));
+            let sum = if signs[$is_odd] < 0 {
+                _mm512_sub_epi16($luma, $colour)
+            } else {
+                _mm512_add_epi16($luma, $colour)
+            };
+            _mm512_add_epi16(sum, product)
+        }};
+    }
+    let (mixed_even, mixed_odd) = (blue_red!(even, luma_even, 0), blue_red!(odd, luma_odd, 1));
     (_mm512_packus_epi16(mixed_even, mixed_odd), mixed_green)
 }
 
@@ -306,82 +326,63 @@ unsafe fn colour<const ACROSS: usize, const DOWN: usize>(row: &Row<'_>, out: &mu
         row.near[row.pair..].as_ptr(),
         row.far[row.pair..].as_ptr(),
     );
-    // Samples are mixed as three to one in each direction: colour is that many times too large.
-    let bits = match (ACROSS, DOWN) {
-        (2, 2) => 4,
-        (1, 1) => 0,
-        _ => 2,
-    };
-    let shift = _mm_cvtsi32_si128(bits);
-    // What is added before, of even and odd pixels, and what moves colour to around zero.
-    let rounds = match (ACROSS, DOWN) {
-        (2, 2) => [8, 7],
-        (2, _) => [1, 2],
-        (_, 2) => [1 + i16::from(row.is_lower); 2],
-        _ => [0, 0],
-    };
-    let rounds = rounds.map(|round| round - (128 << bits));
-    let rounds = [_mm512_set1_epi16(rounds[0]), _mm512_set1_epi16(rounds[1])];
-    let (first, middle) = (bytes(&SHUFFLES.first), bytes(&SHUFFLES.middle));
-    let (middle_green, last) = (bytes(&SHUFFLES.middle_green), bytes(&SHUFFLES.last));
-    macro_rules! rounded {
-        ($sum:expr, $is_odd:literal) => {
-            _mm512_sra_epi16(_mm512_add_epi16($sum, rounds[$is_odd]), shift)
-        };
-    }
-    let [mut before, mut this] = [_mm512_setzero_si512(); 2];
+    let shares = const { shares(DOWN) }.map(|share| _mm512_set1_epi16(share));
+    let round = _mm512_set1_epi16(if DOWN == 1 { 0 } else { 1 + i16::from(row.is_lower) });
+    let [mut before, mut this, mut three] = [_mm512_setzero_si512(); 3];
     if ACROSS == 2 {
-        // SAFETY: the caller promises that there are as many bytes.
-        this = unsafe { column::<DOWN>(near, far) };
-        // SAFETY: `pair` is 2 or more.
-        let (near, far) = unsafe {
-            (
-                near.sub(2).cast::<[u8; 2]>().read(),
-                far.sub(2).cast::<[u8; 2]>().read(),
-            )
-        };
-        let [cb, cr] = [0, 1].map(|number| {
-            let (near, far) = (i32::from(near[number]), i32::from(far[number]));
-            if DOWN == 2 { near * 3 + far } else { near }
-        });
-        before = factors_of(cb, cr);
+        // SAFETY: the caller promises that there are as many bytes, and `pair` is 32 or more.
+        unsafe {
+            before = column::<DOWN>(near.sub(32), far.sub(32))[0];
+            [this, three] = column::<DOWN>(near, far);
+        }
     }
     for x in (0..row.width + row.odd).step_by(STEP) {
         macro_rules! part {
             ($at:expr) => {{
                 let [even, odd] = if ACROSS == 2 {
                     // SAFETY: the caller promises that there are as many bytes.
-                    let behind = unsafe { column::<DOWN>(near.add($at + 32), far.add($at + 32)) };
+                    let [behind, three_behind] = unsafe { column::<DOWN>(near.add($at + 32), far.add($at + 32)) };
                     let previous = _mm512_alignr_epi32::<15>(this, before);
                     let next = _mm512_alignr_epi32::<1>(behind, this);
-                    let three = _mm512_add_epi16(_mm512_add_epi16(this, this), this);
-                    before = this;
-                    this = behind;
-                    [
-                        rounded!(_mm512_add_epi16(three, previous), 0),
-                        rounded!(_mm512_add_epi16(three, next), 1),
-                    ]
+                    let colour = [
+                        _mm512_mulhrs_epi16(_mm512_add_epi16(three, previous), shares[0]),
+                        _mm512_mulhrs_epi16(_mm512_add_epi16(three, next), shares[1]),
+                    ];
+                    [before, this, three] = [this, behind, three_behind];
+                    colour
                 } else {
                     // SAFETY: the caller promises that there are as many bytes.
-                    let [even, odd] = unsafe { two_columns::<DOWN>(near.add(2 * $at), far.add(2 * $at)) };
-                    [rounded!(even, 0), rounded!(odd, 1)]
+                    let colour = unsafe { two_columns::<DOWN>(near.add(2 * $at), far.add(2 * $at)) };
+                    if DOWN == 1 {
+                        colour
+                    } else {
+                        [
+                            _mm512_srai_epi16::<2>(_mm512_add_epi16(colour[0], round)),
+                            _mm512_srai_epi16::<2>(_mm512_add_epi16(colour[1], round)),
+                        ]
+                    }
                 };
                 // SAFETY: the caller promises that there are as many bytes.
-                unsafe { convert(even, odd, luma.add($at)) }
+                unsafe { convert::<ACROSS, DOWN>(even, odd, luma.add($at)) }
             }};
         }
         let (pairs_low, green_low) = part!(x);
         let (pairs_high, green_high) = part!(x + 32);
         let green = _mm512_packus_epi16(green_low, green_high);
+        let [first, middle, last] = [
+            bytes(&SHUFFLES.pixels[0]),
+            bytes(&SHUFFLES.pixels[1]),
+            bytes(&SHUFFLES.pixels[2]),
+        ];
         let vectors = [
-            _mm512_permutex2var_epi8(pairs_low, first, green),
+            _mm512_mask_permutexvar_epi8(_mm512_permutexvar_epi8(first, pairs_low), GREEN[0], first, green),
             _mm512_mask_permutexvar_epi8(
-                _mm512_permutex2var_epi8(pairs_low, middle, pairs_high),
-                MIDDLE_GREEN,
-                middle_green,
+                _mm512_mask_permutexvar_epi8(_mm512_permutexvar_epi8(middle, pairs_low), LAST[1], middle, pairs_high),
+                GREEN[1],
+                middle,
                 green,
             ),
-            _mm512_permutex2var_epi8(pairs_high, last, green),
+            _mm512_mask_permutexvar_epi8(_mm512_permutexvar_epi8(last, pairs_high), GREEN[2], last, green),
         ];
         // SAFETY: the caller promises that `out` has the row.
         unsafe { write(vectors, x, row, out, start) }

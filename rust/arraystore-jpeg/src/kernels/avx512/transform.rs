@@ -313,8 +313,8 @@ fn write_rows(plane: &mut [u8], at: usize, stride: usize, rows: [__m128i; 2]) {
 fn sparse(jobs: [Job; 8], blocks: &mut [Block], plane: &mut [u8], stride: usize, factors: &Factors) -> __m512i {
     macro_rules! two {
         ($number:literal) => {{
-            let first = &blocks[jobs[$number].block as usize].0;
-            let second = &blocks[jobs[$number + 1].block as usize].0;
+            let first = &blocks[jobs[$number].block()].0;
+            let second = &blocks[jobs[$number + 1].block()].0;
             // SAFETY: the first 32 bytes of two blocks.
             let (first, second) = unsafe {
                 (
@@ -327,7 +327,7 @@ fn sparse(jobs: [Job; 8], blocks: &mut [Block], plane: &mut [u8], stride: usize,
     }
     let (a, b) = ([two!(0), two!(4)], [two!(2), two!(6)]);
     for job in jobs {
-        let block = &mut blocks[job.block as usize].0;
+        let block = &mut blocks[job.block()].0;
         // SAFETY: the first 32 bytes of a block; the others are zero.
         unsafe { _mm256_storeu_si256(block.as_mut_ptr().cast(), _mm256_setzero_si256()) }
     }
@@ -363,7 +363,7 @@ fn sparse(jobs: [Job; 8], blocks: &mut [Block], plane: &mut [u8], stride: usize,
             write!($group, $rows, $first, 3);
         };
         ($group:literal, $rows:ident, $first:literal, $lane:literal) => {
-            let at = jobs[$group * 4 + $lane].at as usize + $first * stride;
+            let at = jobs[$group * 4 + $lane].at() + $first * stride;
             write_rows(
                 plane,
                 at,
@@ -386,7 +386,7 @@ fn sparse(jobs: [Job; 8], blocks: &mut [Block], plane: &mut [u8], stride: usize,
 fn full(jobs: [Job; 4], blocks: &mut [Block], plane: &mut [u8], stride: usize, factors: &Factors) -> __m512i {
     macro_rules! load {
         ($number:literal) => {{
-            let block = &blocks[jobs[$number].block as usize].0;
+            let block = &blocks[jobs[$number].block()].0;
             // SAFETY: the two halves of a block.
             unsafe {
                 [
@@ -398,7 +398,7 @@ fn full(jobs: [Job; 4], blocks: &mut [Block], plane: &mut [u8], stride: usize, f
     }
     let loaded: [[__m512i; 2]; 4] = [load!(0), load!(1), load!(2), load!(3)];
     for job in jobs {
-        let block = &mut blocks[job.block as usize].0;
+        let block = &mut blocks[job.block()].0;
         // SAFETY: the two halves of a block.
         unsafe {
             _mm512_storeu_si512(block.as_mut_ptr().cast(), _mm512_setzero_si512());
@@ -466,7 +466,7 @@ fn full(jobs: [Job; 4], blocks: &mut [Block], plane: &mut [u8], stride: usize, f
             write!($group, rows, 3, 1, 4);
         };
         ($group:literal, $rows:ident, $lane:literal, $block:literal, $first:literal) => {
-            let at = jobs[$group * 2 + $block].at as usize + $first * stride;
+            let at = jobs[$group * 2 + $block].at() + $first * stride;
             write_rows(
                 plane,
                 at,
