@@ -123,7 +123,8 @@ impl Resize {
         }
         let widths = (wanted.size.width, size.width);
         self.columns.prepare(self.instructions, widths, flip, region.channels);
-        self.rows.compute(wanted.size.height, size.height, false);
+        self.rows
+            .compute(self.instructions, wanted.size.height, size.height, false);
         let line_len = size.width as usize * CHANNELS;
         let stride = (line_len + SPARE).next_multiple_of(BLOCK);
         let slots = (self.rows.taps() + ROWS_AT_ONCE - 1).next_multiple_of(ROWS_AT_ONCE);

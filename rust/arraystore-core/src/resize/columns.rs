@@ -40,7 +40,7 @@ impl Columns {
         flip: bool,
         channels: usize,
     ) {
-        let is_new = self.weights.compute(source, target, flip);
+        let is_new = self.weights.compute(instructions, source, target, flip);
         if !is_new && self.channels == channels {
             return;
         }

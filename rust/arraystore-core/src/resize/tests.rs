@@ -252,6 +252,10 @@ fn a_resizer_does_not_remember_the_last_image() {
 
 #[test]
 fn weights_add_up_to_one_and_follow_pillow() {
+    Instructions::available().for_each(check_weights);
+}
+
+fn check_weights(instructions: Instructions) {
     let lengths = [1, 2, 3, 5, 7, 64, 100, 223, 224, 225, 341, 1000, 65_500];
     let mut weights = Weights::default();
     for source in lengths {
@@ -260,7 +264,7 @@ fn weights_add_up_to_one_and_follow_pillow() {
                 continue;
             }
             for mirrored in [false, true] {
-                weights.compute(source, target, mirrored);
+                weights.compute(instructions, source, target, mirrored);
                 let mut exact = axis(source, target);
                 if mirrored {
                     exact.reverse();

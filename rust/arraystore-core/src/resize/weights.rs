@@ -8,6 +8,8 @@
 
 use std::ops::Range;
 
+use crate::instructions::{Instructions, Set};
+
 /// The sum of the weights of a target position, as they are kept.
 pub(super) const ONE: i32 = 1 << 15;
 
@@ -48,7 +50,7 @@ struct Filter {
 impl Weights {
     /// Computes the weights from `source` to `target` positions, in reverse order if `mirrored`; returns whether they
     /// are others than before. Neither length is zero.
-    pub(super) fn compute(&mut self, source: u32, target: u32, mirrored: bool) -> bool {
+    pub(super) fn compute(&mut self, instructions: Instructions, source: u32, target: u32, mirrored: bool) -> bool {
         let wanted = Some((source, target, mirrored));
         if self.made_for == wanted {
             return false;
@@ -68,7 +70,12 @@ impl Weights {
             self.first[..count].reverse();
             self.remainders[..count].reverse();
         }
-        self.weigh(filter);
+        match instructions.set() {
+            // SAFETY: the processor has the instructions.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 | Set::Avx512 => unsafe { self.weigh_with_avx2(filter) },
+            Set::Portable => self.weigh(filter),
+        }
         for at in (0..inner.start).chain(inner.end..count) {
             self.border(filter, at as u64, if mirrored { count - 1 - at } else { at });
         }
@@ -101,7 +108,16 @@ impl Weights {
         begin..up_to_last
     }
 
+    /// [`Weights::weigh`], compiled for vectors of 32 bytes.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn weigh_with_avx2(&mut self, filter: Filter) {
+        self.weigh(filter);
+    }
+
     /// The weights of all target positions, as if the source had no end.
+    #[expect(clippy::inline_always, reason = "it must have the instructions of its caller")]
+    #[inline(always)]
     fn weigh(&mut self, filter: Filter) {
         #[expect(clippy::cast_precision_loss, reason = "less than 2^34")]
         let (reach, step) = (filter.reach as f64, filter.step as f64);
