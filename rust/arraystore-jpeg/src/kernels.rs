@@ -94,11 +94,11 @@ const fn shares(down: usize) -> [i16; 2] {
 /// Signs of the colour of even and of odd columns while it is computed: those of [`shares`].
 #[cfg(target_arch = "x86_64")]
 const fn signs(across: usize, down: usize) -> [i32; 2] {
-    match (across, down) {
-        (2, 2) => [1, -1],
-        (2, _) => [-1, 1],
-        _ => [1, 1],
+    if across == 1 {
+        return [1, 1];
     }
+    let [even, odd] = shares(down);
+    [even.signum() as i32, odd.signum() as i32]
 }
 
 /// A row of samples, to become a row of pixels.

@@ -45,7 +45,7 @@ impl Job {
     }
 
     /// So many blocks and samples further.
-    pub(crate) fn and_by(self, step: Self) -> Self {
+    pub(crate) fn further(self, step: Self) -> Self {
         Self(self.0.wrapping_add(step.0))
     }
 }

@@ -116,7 +116,7 @@ fn component<const MCU: usize, const COUNT: usize>(
             }
             // SAFETY: there is room, as was asserted.
             unsafe { ends.push(*job, note) }
-            *job = job.and_by(step);
+            *job = job.further(step);
         }
     }
     *before = sum;

@@ -303,7 +303,7 @@ unsafe fn colour<const ACROSS: usize, const DOWN: usize>(row: &Row<'_>, out: &mu
             }
         };
     }
-    macro_rules! column {
+    macro_rules! rows {
         ($near:expr, $far:expr) => {{
             // SAFETY: the caller promises that there are as many bytes.
             unsafe { (load!($near), load!($far)) }
@@ -313,16 +313,16 @@ unsafe fn colour<const ACROSS: usize, const DOWN: usize>(row: &Row<'_>, out: &mu
     if ACROSS == 2 {
         // SAFETY: `pair` is 32 or more.
         let (near_before, far_before) = unsafe { (near.sub(32), far.sub(32)) };
-        let rows = column!(near_before, far_before);
+        let rows = rows!(near_before, far_before);
         before = mixed(rows.0, rows.1, parts)[1];
-        let rows = column!(near, far);
+        let rows = rows!(near, far);
         [this, this_high] = mixed(rows.0, rows.1, parts);
         [three, three_high] = mixed(rows.0, rows.1, 3 * parts);
     }
     for x in (0..row.width + row.odd).step_by(STEP) {
         // Of the first and the last eight pixels of each lane, even and odd ones.
         let colour = if ACROSS == 2 {
-            let rows = column!(near.add(x + STEP), far.add(x + STEP));
+            let rows = rows!(near.add(x + STEP), far.add(x + STEP));
             let [behind, behind_high] = mixed(rows.0, rows.1, parts);
             // The pair before and the one behind of each: lanes follow each other.
             let earlier = _mm256_permute2x128_si256::<0x21>(before, this_high);
@@ -347,7 +347,7 @@ unsafe fn colour<const ACROSS: usize, const DOWN: usize>(row: &Row<'_>, out: &mu
         } else {
             macro_rules! half {
                 ($at:expr) => {{
-                    let rows = column!(near.add($at), far.add($at));
+                    let rows = rows!(near.add($at), far.add($at));
                     let [low, high] = mixed(rows.0, rows.1, parts).map(|half| _mm256_castsi256_ps(half));
                     let colour = [
                         _mm256_castps_si256(_mm256_shuffle_ps::<0x88>(low, high)),
