@@ -22,6 +22,7 @@ use arraystore_core::output::{Axes, RowWriter, Target};
 use arraystore_core::random::RandomKey;
 use arraystore_core::resize::{ROW_PADDING_NBYTES, Resize};
 use arraystore_jpeg::{Area, Decoder, Frame, Indexer};
+use memmap2::MmapMut;
 
 const BATCH: usize = 256;
 const OUTPUT: Size = Size {
@@ -159,6 +160,14 @@ fn lost(title: &str, ratios: &[(String, f64)]) -> Vec<String> {
         .collect()
 }
 
+/// Memory of a batch, in large pages where there are any, as NumPy asks for its arrays.
+fn batch(nbytes: usize) -> MmapMut {
+    let memory = MmapMut::map_anon(nbytes).unwrap();
+    #[cfg(target_os = "linux")]
+    memory.advise(memmap2::Advice::HugePage).unwrap();
+    memory
+}
+
 /// Runs all in turn, and prints their times and the ratio of that of the first to each.
 fn compare(
     title: &str,
@@ -168,7 +177,7 @@ fn compare(
     each: usize,
     rounds: usize,
 ) -> Vec<(String, f64)> {
-    let mut out = vec![0; BATCH * each];
+    let mut out = batch(BATCH * each);
     let mut expected = vec![0; BATCH * each];
     for (samples, crops) in samples.chunks(BATCH).zip(crops.chunks(BATCH)) {
         for (number, contender) in contenders.iter_mut().enumerate() {
@@ -177,7 +186,7 @@ fn compare(
             if number == 0 {
                 expected.copy_from_slice(&out);
             }
-            assert!(out == expected, "{title}: {} differs", contender.name);
+            assert!(out[..] == expected, "{title}: {} differs", contender.name);
         }
     }
     for _ in 0..rounds {
