@@ -195,17 +195,6 @@ impl Symbol {
     }
 }
 
-impl Source<'_> {
-    /// Decodes the symbol at `bit` of any length, by the table that begins at `start`, for the coefficient `index` or a later
-    /// one; `None` for what is none.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn symbol(&self, bit: usize, start: usize, index: usize) -> Option<Symbol> {
-        let window = window(self.stream, bit);
-        Symbol::new(window, self.tables.symbol(window, start)?, index)
-    }
-}
-
 /// The error for entropy-coded data that no encoder writes.
 pub(crate) const DAMAGED: Declined = Declined::Data("its entropy-coded data are damaged or end too early");
 

@@ -13,10 +13,10 @@ const LONGEST: usize = 16;
 /// A Huffman table to read one symbol with, whatever the length of its code.
 #[derive(Debug, Clone)]
 pub(crate) struct Canonical {
-    /// The last code of each length, or -1 if there is none.
-    last: [i32; LONGEST + 1],
+    /// Windows of 16 bits that begin with a code of each length, or a shorter one, are below this.
+    bounds: [u16; LONGEST],
     /// What to add to a code of each length for the index of its symbol.
-    offset: [i32; LONGEST + 1],
+    offsets: [i32; LONGEST],
     symbols: [u8; 256],
 }
 
@@ -24,8 +24,8 @@ impl Canonical {
     /// From the table in the file, if its codes fit in their lengths.
     fn new(spec: HuffmanSpec<'_>, most: u8) -> Option<Self> {
         let mut table = Self {
-            last: [-1; LONGEST + 1],
-            offset: [0; LONGEST + 1],
+            bounds: [0; LONGEST],
+            offsets: [0; LONGEST],
             symbols: [0; 256],
         };
         table
@@ -35,36 +35,27 @@ impl Canonical {
         if spec.symbols.iter().any(|&symbol| symbol > most) {
             return None;
         }
-        let (mut code, mut index) = (0_i32, 0_i32);
-        for (length, &count) in (1..).zip(spec.counts) {
-            let count = i32::from(count);
-            if count > 0 {
-                table.offset[length] = index - code;
-                index += count;
-                code += count;
-                table.last[length] = code - 1;
-                // No code may be all ones.
-                if code >= 1 << length {
-                    return None;
-                }
-            }
+        let (mut code, mut index) = (0_u32, 0_i32);
+        for (place, &count) in spec.counts.iter().enumerate() {
             code <<= 1;
+            table.offsets[place] = index - code.cast_signed();
+            index += i32::from(count);
+            code += u32::from(count);
+            // No code may be all ones.
+            table.bounds[place] = u16::try_from(code << (LONGEST - 1 - place)).ok()?;
         }
         Some(table)
     }
 
-    /// The symbol at the top of `window`, and the length of its code, of more than `shorter` bits; `None` for bits that are
-    /// no code.
-    pub(crate) fn symbol(&self, window: u64, shorter: u32) -> Option<(u32, u8)> {
-        let first = i32::try_from(window >> (64 - LONGEST)).ok()?;
-        (shorter as usize + 1..=LONGEST).find_map(|length| {
-            let code = first >> (LONGEST - length);
-            if code > self.last[length] {
-                return None;
-            }
-            let index = usize::try_from(code + self.offset[length]).ok()?;
-            Some((u32::try_from(length).ok()?, *self.symbols.get(index)?))
-        })
+    /// The symbol at the top of `window`, and the length of its code; `None` for bits that are no code.
+    pub(crate) fn symbol(&self, window: u64) -> Option<(u32, u8)> {
+        let first = u16::try_from(window >> (64 - LONGEST)).ok()?;
+        // Without a branch for each length, none of which could be foretold.
+        let place: u16 = self.bounds.iter().map(|&bound| u16::from(first >= bound)).sum();
+        let place = usize::from(place);
+        let code = i32::from(first >> (LONGEST - 1).checked_sub(place)?);
+        let index = usize::try_from(code + self.offsets[place]).ok()?;
+        Some((u32::try_from(place + 1).ok()?, *self.symbols.get(index)?))
     }
 }
 
@@ -225,10 +216,9 @@ impl Tables {
             #[expect(clippy::cast_possible_truncation, reason = "the byte of the symbol")]
             return Some((entry.length(), (entry.0 >> 32) as u8));
         }
-        // What is asked for has no room in the entry, or its code is longer; or it is the last coefficient of a block.
-        let shorter = if entry.is_slow() { self.bits } else { 0 };
+        // Its code is longer; or the entry holds more than is left of the block.
         let table = start >> self.bits;
-        self.codes.canonical.get(table / 2)?[table % 2].symbol(window, shorter)
+        self.codes.canonical.get(table / 2)?[table % 2].symbol(window)
     }
 
     /// Where the DC table of each class begins in [`Tables::wide`].

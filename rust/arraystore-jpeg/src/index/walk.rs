@@ -59,7 +59,7 @@ impl Course<'_> {
     fn long_symbol(&self, component: usize, bit: usize, index: u32) -> Option<Symbol> {
         let codes = &self.strides.codes;
         let window = window(self.stream, bit);
-        let symbol = codes.canonical[codes.class[component]][usize::from(index > 0)].symbol(window, 0)?;
+        let symbol = codes.canonical[codes.class[component]][usize::from(index > 0)].symbol(window)?;
         Symbol::new(window, symbol, index as usize)
     }
 }

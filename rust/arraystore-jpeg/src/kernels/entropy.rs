@@ -178,13 +178,16 @@ impl Common<'_> {
     ///
     /// # Safety
     ///
-    /// `at` must be in a block of a lane, and `table` be its table.
+    /// As for [`Common::load`]; `at` must be in a block of a lane, and `table` be its table.
     #[cold]
     #[inline(never)]
     unsafe fn long_symbol(&self, bit: usize, at: *mut u8, table: usize) -> (usize, *mut u8) {
         let index = at.addr() % BLOCK_NBYTES / 2;
         let block = at.wrapping_sub(2 * index);
-        let Some(symbol) = self.source.symbol(bit, table, index) else {
+        // SAFETY: as the caller promises.
+        let window = unsafe { self.load(bit) };
+        let symbol = self.source.tables.symbol(window, table);
+        let Some(symbol) = symbol.and_then(|symbol| Symbol::new(window, symbol, index)) else {
             return (bit, std::ptr::null_mut());
         };
         if symbol.index != Symbol::NONE {
@@ -213,7 +216,7 @@ macro_rules! take {
         let block_end = $at.addr() | (BLOCK_NBYTES - 1);
         if behind.addr() > block_end {
             let bit = $bit + $window.trailing_zeros() as usize;
-            // SAFETY: `$at` is in a block of the lane.
+            // SAFETY: at most `ENTRIES` symbols behind the last check; `$at` is in a block of the lane.
             let (bit, at) = unsafe { $common.long_symbol(bit, $at, $table) };
             if at.is_null() {
                 $is_sound = false;
