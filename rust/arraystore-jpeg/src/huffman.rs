@@ -1,11 +1,14 @@
 //! Huffman codes: one symbol at a time by the canonical rule, and several at once by wide tables.
 //!
-//! A wide table is asked with the next [`Wide::bits`] bits. Its entry says how many of them to take, and up to two
+//! A wide table is asked with the next [`Tables::bits`] bits. Its entry says how many of them to take, and up to two
 //! coefficients that they hold and whether the block ends behind them; if they do not hold even one, the symbol is read by
 //! the canonical rule ([`Canonical::symbol`]).
 
+mod wide;
+
 use crate::Declined;
 use crate::frame::{Frame, HuffmanSpec};
+pub(crate) use wide::Entry;
 
 /// Codes have this many bits at most.
 const LONGEST: usize = 16;
@@ -71,78 +74,17 @@ pub(crate) fn extend(window: u64, size: u32) -> i16 {
     }
 }
 
-/// What the next bits of a stream hold.
-///
-/// | bits | |
-/// | --- | --- |
-/// | 0..8 | how many bits to take |
-/// | 8..16 | twice the zigzag distance of the coefficient behind those that are here; [`Entry::SLOW`] if none is |
-/// | 16..24 | twice that of the first coefficient |
-/// | 24 | whether the block ends |
-/// | 32..48 | the first coefficient |
-/// | 48..64 | the second one, which stands before the one behind; it may be the first again |
-///
-/// If none is here: how long the code is, and its symbol in place of the first coefficient; or 0 if the code is longer, too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Entry(pub(crate) u64);
-
-impl Entry {
-    /// Further than any block: a reader that tests for the end of the block finds this too.
-    const SLOW: Self = Self(0x80 << 8);
-    const END: u64 = 1 << 24;
-    const ZERO_RUN: u32 = 15;
-
-    fn coefficient(length: u32, run: u32, value: i16) -> Self {
-        let value = u64::from(value.cast_unsigned());
-        Self(u64::from(length) | u64::from(run + 1) << 9 | u64::from(run) << 17 | value << 32 | value << 48)
-    }
-
-    /// A symbol whose value has no room.
-    fn code(length: u32, symbol: u8) -> Self {
-        Self(Self::SLOW.0 | u64::from(length) | u64::from(symbol) << 32)
-    }
-
-    fn end(length: u32) -> Self {
-        Self(Self::coefficient(length, 0, 0).0 | Self::END)
-    }
-
-    fn is_slow(self) -> bool {
-        self.0 & Self::SLOW.0 != 0
-    }
-
-    fn is_end(self) -> bool {
-        self.0 & Self::END != 0
-    }
-
-    /// Whether it is a run of 16 zeros.
-    fn is_zero_run(self) -> bool {
-        !self.is_end() && self.next() == u64::from(Self::ZERO_RUN + 1) * 2 && self.0 >> 32 == 0
-    }
-
-    fn length(self) -> u32 {
-        #[expect(clippy::cast_possible_truncation, reason = "the lowest byte")]
-        {
-            u32::from(self.0 as u8)
-        }
-    }
-
-    fn next(self) -> u64 {
-        self.0 >> 8 & 0xff
-    }
-
-    fn with_length(self, length: u32) -> Self {
-        Self(self.0 & !0xff | u64::from(length))
-    }
-
-    /// This coefficient and the one of `next`.
-    fn and(self, next: Self) -> Self {
-        Self(
-            u64::from(self.length() + next.length())
-                | (self.next() + next.next()) << 8
-                | self.0 & 0xffff_00ff_0000
-                | next.0 & 0xffff_0000_0000_0000,
-        )
-    }
+/// The codes of at most so many bits, in order: number, length and symbol of each.
+pub(crate) fn codes(spec: HuffmanSpec<'_>, most: u32) -> impl Iterator<Item = (usize, u32, u8)> {
+    let lengths = (1..=most)
+        .zip(spec.counts)
+        .flat_map(|(length, &count)| (0..count).map(move |_| length));
+    let mut next = (0, 0);
+    lengths.zip(spec.symbols).map(move |(length, &symbol)| {
+        let number = next.0 << (length - next.1);
+        next = (number + 1, length);
+        (number, length, symbol)
+    })
 }
 
 /// The codes of an image: those of each class of components, first DC then AC.
@@ -196,16 +138,11 @@ impl Tables {
     /// Tables that are asked with `bits` bits.
     pub(crate) fn new(frame: &Frame<'_>, bits: u32) -> Result<Self, Declined> {
         let (codes, specs) = Codes::new(frame)?;
-        let mut single = Vec::with_capacity(specs.len() << (bits + 1));
+        let mut wide = Vec::with_capacity(specs.len() << (bits + 1));
         for (dc, ac) in specs {
-            fill_single(&mut single, dc, bits, true);
-            fill_single(&mut single, ac, bits, false);
+            wide::append(&mut wide, (dc, ac), bits);
         }
-        Ok(Self {
-            wide: compose(&single, bits),
-            bits,
-            codes,
-        })
+        Ok(Self { wide, bits, codes })
     }
 
     /// The symbol at the top of `window`, and the length of its code, by the table that begins at `start`.
@@ -225,72 +162,6 @@ impl Tables {
     pub(crate) fn dc_start(&self, class: usize) -> usize {
         class << (self.bits + 1)
     }
-}
-
-/// Appends a table of one symbol an entry.
-fn fill_single(single: &mut Vec<Entry>, spec: HuffmanSpec<'_>, bits: u32, is_dc: bool) {
-    let end = single.len() + (1 << bits);
-    let lengths = (1..=bits)
-        .zip(spec.counts)
-        .flat_map(|(length, &count)| (0..count).map(move |_| length));
-    for (length, &symbol) in lengths.zip(spec.symbols) {
-        let span = 1_usize << (bits - length);
-        let (run, size) = if is_dc { (0, symbol) } else { (symbol >> 4, symbol & 15) };
-        let (run, size) = (u32::from(run), u32::from(size));
-        let spare = bits - length;
-        if !is_dc && size == 0 {
-            let entry = if run == Entry::ZERO_RUN {
-                Entry::coefficient(length, run, 0)
-            } else {
-                Entry::end(length)
-            };
-            single.extend(std::iter::repeat_n(entry, span));
-        } else if size > spare {
-            single.extend(std::iter::repeat_n(Entry::code(length, symbol), span));
-        } else {
-            for bits in 0..1_u64 << size {
-                let value = extend(bits.checked_shl(64 - size).unwrap_or(0), size);
-                let entry = Entry::coefficient(length + size, run, value);
-                single.extend(std::iter::repeat_n(entry, span >> size));
-            }
-        }
-    }
-    // Longer codes, and what is no code.
-    single.resize(end, Entry::SLOW);
-}
-
-/// Tables of up to two coefficients and the end of the block, from those of one symbol.
-fn compose(single: &[Entry], bits: u32) -> Vec<Entry> {
-    let size = 1_usize << bits;
-    let mut wide = Vec::with_capacity(single.len());
-    for pair in single.chunks_exact(size * 2) {
-        let (dc, ac) = pair.split_at(size);
-        for table in [dc, ac] {
-            let next = |window: usize, length: u32| ac[window << length & (size - 1)];
-            wide.extend(table.iter().enumerate().map(|(window, &first)| {
-                let length = first.length();
-                if first.is_slow() || first.is_end() || first.is_zero_run() || length >= bits {
-                    return first;
-                }
-                let second = next(window, length);
-                let length = length + second.length();
-                if second.is_slow() || second.is_zero_run() || length > bits {
-                    return first;
-                }
-                if second.is_end() {
-                    return Entry(first.with_length(length).0 | Entry::END);
-                }
-                let both = first.and(second);
-                let third = next(window, length.min(bits));
-                let length = length + third.length();
-                if third.is_end() && length <= bits {
-                    return Entry(both.with_length(length).0 | Entry::END);
-                }
-                both
-            }));
-        }
-    }
-    wide
 }
 
 /// What was made of the Huffman tables of the last images, so that those of a package, which mostly share theirs, are used
@@ -346,7 +217,7 @@ impl<T> Cache<T> {
 }
 
 /// Bits of tables that are used once, and of those that have come again: wide ones take longer to make and to read less.
-pub(crate) const NARROW_BITS: u32 = 9;
+pub(crate) const NARROW_BITS: u32 = 10;
 pub(crate) const WIDE_BITS: u32 = 11;
 
 /// Tables that were asked for as often are worth making wide.

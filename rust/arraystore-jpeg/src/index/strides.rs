@@ -2,7 +2,7 @@
 
 use crate::Declined;
 use crate::frame::{Frame, HuffmanSpec};
-use crate::huffman::{Codes, extend};
+use crate::huffman::{Codes, codes, extend};
 
 /// Bits that a table is asked with.
 pub(super) const BITS: u32 = 10;
@@ -91,25 +91,12 @@ impl Strides {
     }
 }
 
-/// The codes that have their place in a table, in order: number, length and symbol of each.
-fn codes(spec: HuffmanSpec<'_>) -> impl Iterator<Item = (usize, u32, u8)> {
-    let lengths = (1..=BITS)
-        .zip(spec.counts)
-        .flat_map(|(length, &count)| (0..count).map(move |_| length));
-    let mut next = (0, 0);
-    lengths.zip(spec.symbols).map(move |(length, &symbol)| {
-        let number = next.0 << (length - next.1);
-        next = (number + 1, length);
-        (number, length, symbol)
-    })
-}
-
 /// As many symbols of AC as have their codes in some bits: those of `count` bits are at `1 << count`.
 fn ac_strides(spec: HuffmanSpec<'_>) -> Vec<Stride> {
     let mut all = vec![Stride::NONE; 2 << BITS];
     for count in 1..=BITS {
         let (shorter, table) = all.split_at_mut(1 << count);
-        for (number, length, symbol) in codes(spec).take_while(|&(_, length, _)| length <= count) {
+        for (number, length, symbol) in codes(spec, count) {
             let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
             let place = &mut table[number << (count - length)..][..1 << (count - length)];
             if size == 0 && run < 15 {
@@ -136,7 +123,7 @@ fn ac_strides(spec: HuffmanSpec<'_>) -> Vec<Stride> {
 /// DC coefficients whose values are in the bits of the table, and what of AC comes behind them.
 fn dc_strides(spec: HuffmanSpec<'_>, ac: &[Stride]) -> Vec<Stride> {
     let mut table = vec![Stride::SLOW; 1 << BITS];
-    for (number, length, size) in codes(spec) {
+    for (number, length, size) in codes(spec, BITS) {
         let size = u32::from(size);
         let Some(left) = BITS.checked_sub(length + size) else {
             continue;
