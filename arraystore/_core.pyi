@@ -189,9 +189,11 @@ def pack(
     file: str | None = None,
     offset: int | None = None,
     first_shard: int = 0,
+    seek: bool | None = None,
     tiff: tuple[str, tuple[int, int]] | None = None,
     progress: _Progress | None = None,
 ) -> PackResult: ...
+def gather_tables(journal: str, path: str, *, shards: int, total: int, order: _ReadableBuffer) -> bool: ...
 def write_sharded(
     data: _ReadableBuffer, *, directory: str, shard_nbytes: int, chunk_nbytes: int
 ) -> list[tuple[str, int]]: ...

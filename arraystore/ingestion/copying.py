@@ -203,14 +203,16 @@ def write_store(
     """
     from arraystore import _core
 
+    gathered: set[Path] = set()
     with work_on(writer, job, overwrite=overwrite) as state:
         if state != "complete":
             content, spec = make()
             begin_packing(writer)
             shard_nbytes = job.options["shard_nbytes"]
             wanted = DEFAULT_SHARD_NBYTES if shard_nbytes is None else shard_nbytes
-            packing = Packing(writer, job.fingerprint, threads, wanted)
+            packing = Packing(writer, job.fingerprint, threads, wanted, index=True)
             written = write_content(packing, content, shown)
+            gathered = written.tables
             whole = replace(
                 spec,
                 n=content.n,
@@ -224,7 +226,7 @@ def write_store(
             )
             writer.commit(whole)
             remove_workdir(writer)
-    make_tables(writer.path, state, check="header", threads=threads, shown=shown)
+    make_tables(writer.path, state, check="header", threads=threads, shown=shown, gathered=gathered)
     return state
 
 

@@ -15,10 +15,12 @@ from arraystore.format.base import KEY
 from arraystore.format.columns import CategoricalColumn, WritableColumn
 from arraystore.format.items import holds_samples
 from arraystore.format.layout import Placement, place_behind, place_records, whole_items
+from arraystore.format.seek import seek_path
 from arraystore.format.spec import FieldSpec, Status
 from arraystore.format.writer import DataForm, Frame, StoreWriter
 from arraystore.ingestion.content import Content, FieldContent, ItemsContent
 from arraystore.ingestion.progress import Advance, Progress
+from arraystore.ingestion.seek import gather_tables
 from arraystore.sources.archive import column
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ class Packing:
         Wanted size of a shard.
     existing : mapping of str to DataForm
         The `data` arrays that are there already and grow, by their fields.
+    index : bool, default False
+        Whether the seek tables of JPEGs are made while their bytes are at hand.
     """
 
     writer: StoreWriter
@@ -55,6 +59,7 @@ class Packing:
     threads: int
     shard_nbytes: int
     existing: Mapping[str, DataForm] = field(default_factory=dict)
+    index: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +75,14 @@ class Written:
     numbers : mapping of str to mapping of str to ndarray
         `nbytes` of all records of each field by its name, and `status` if it has one; of a field of arrays, `status` of
         all items.
+    tables : set of Path
+        Where the seek tables stand that have been made on the way.
     """
 
     results: Mapping[str, PackResult]
     splits: Mapping[str, int]
     numbers: Mapping[str, Mapping[str, npt.NDArray[Any]]]
+    tables: set[Path]
 
 
 def write_content(packing: Packing, content: Content, shown: Progress) -> Written:
@@ -107,7 +115,7 @@ def write_content(packing: Packing, content: Content, shown: Progress) -> Writte
     fields = {each.spec.name: each for each in content.fields}
     keys_file = writer.work_directory / "keys.bin"
     fields[KEY] = strings_content(FieldSpec(KEY, "text"), content.keys, np.arange(content.n), spill=keys_file)
-    results, numbers = {}, {}
+    results, numbers, tables = {}, {}, set()
     for name, each in fields.items():
         unit = "keys" if name == KEY else _UNITS[each.spec.kind]
         with shown.phase(_PHASES.get(name, name), total=len(each.extents), unit=unit) as advance:
@@ -118,9 +126,13 @@ def write_content(packing: Packing, content: Content, shown: Progress) -> Writte
             numbers[name] = _write_item_index(writer, each, results[name])
         else:
             numbers[name] = _write_field_index(writer, each, placement, results[name], content.n)
+            if _is_indexed(packing, each):
+                path = seek_path(writer.path, name)
+                if gather_tables(path, _journal(writer, name), results[name], each.record, content.n):
+                    tables.add(path)
     hashes, rows, _ = _core.index_keys(content.keys)
     writer.write_index(KEY, {"hash": column(hashes, np.uint64), "row": column(rows, np.uint32)})
-    return Written(results, splits, numbers)
+    return Written(results, splits, numbers, tables)
 
 
 def _place(packing: Packing, content: FieldContent | ItemsContent) -> Placement:
@@ -189,15 +201,24 @@ def _pack(packing: Packing, content: FieldContent | ItemsContent, placement: Pla
         placement.place,
         nbytes,
         **target.place.options(),
-        journal=str(writer.work_directory / f"{name}.journal"),
+        journal=str(_journal(writer, name)),
         total_nbytes=target.total_nbytes,
         shard_nbytes=target.shard_nbytes,
         fingerprint=packing.fingerprint,
         check=check,
+        seek=check == "pixels" if _is_indexed(packing, content) else None,
         tiff=tiff,
         threads=packing.threads,
         progress=advance,
     )
+
+
+def _journal(writer: StoreWriter, name: str) -> Path:
+    return writer.work_directory / f"{name}.journal"
+
+
+def _is_indexed(packing: Packing, content: FieldContent | ItemsContent) -> bool:
+    return packing.index and content.spec.kind == "jpeg"
 
 
 def _write_field_index(

@@ -157,11 +157,13 @@ def ingest(
         "+".join(map(fingerprint_file, found.tables)) or None,
         options,
     )
+    gathered: set[Path] = set()
     with work_on(writer, job, overwrite=overwrite) as state:
         if state != "complete":
-            _Run(found, job, Packing(writer, job.fingerprint, threads, shard_nbytes), shown).all_steps()
+            packing = Packing(writer, job.fingerprint, threads, shard_nbytes, index=index)
+            gathered = _Run(found, job, packing, shown).all_steps()
     if index:
-        make_tables(writer.path, state, check=check, threads=threads, shown=shown)
+        make_tables(writer.path, state, check=check, threads=threads, shown=shown, gathered=gathered)
     return _report(
         writer.path, state=state, seconds=time.perf_counter() - start, table=found.table, further=found.further
     )
@@ -193,7 +195,8 @@ class _Run:
     def writer(self) -> StoreWriter:
         return self.packing.writer
 
-    def all_steps(self) -> None:
+    def all_steps(self) -> set[Path]:
+        """Return where the seek tables are to stand that have been made on the way."""
         options, directory = self.job.options, self.writer.work_directory
         images = self.package.images
         spill_indirect(images.members, images.indices, directory / "images.bin")
@@ -212,6 +215,7 @@ class _Run:
         counts = self._count(joined, written.results[joined.publisher.field])
         counts |= {"split": dict(written.splits)}
         _commit(self.writer, self.job, content, joined.publisher, counts)
+        return written.tables
 
     def _image_content(self, joined: JoinedPackage) -> FieldContent:
         images, plan = joined.images, joined.plan

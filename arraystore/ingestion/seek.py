@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from arraystore.format.arrays import field_dtypes
 from arraystore.format.base import Layout
@@ -13,7 +16,9 @@ from arraystore.format.seek import seek_path
 from arraystore.ingestion.progress import Progress
 
 if TYPE_CHECKING:
-    from arraystore._core import Field
+    import numpy.typing as npt
+
+    from arraystore._core import Field, PackResult
 
 Check = Literal["header", "pixels"]
 Made = Literal["new", "resumed", "grown", "complete"]
@@ -30,6 +35,45 @@ def jpeg_fields(layout: Layout) -> list[tuple[Field, Path]]:
             pieces: dict[str, Any] = {array: layout.pieces(f"{each.name}/{array}") for array in field_dtypes(each.kind)}
             found.append((_core.Field(each.name, layout.spec.n, seek=str(path), **pieces), path))
     return found
+
+
+def gather_tables(path: Path, journal: Path, result: PackResult, record: npt.NDArray[np.int64], n: int) -> bool:
+    """Put the tables together that packing has made of a field.
+
+    Parameters
+    ----------
+    path : Path
+        Where they are to stand.
+    journal : Path
+        Where packing left those of each shard.
+    result : PackResult
+        What packing found out.
+    record : ndarray of int64, shape (k,)
+        The record that each image has become.
+    n : int
+        Number of records.
+
+    Returns
+    -------
+    bool
+        Whether that could be done. If a shard was packed without, or the disk refuses, they are left to `make_tables`.
+    """
+    from arraystore import _core
+
+    shards = result.shards_written + result.shards_kept
+    if not shards:
+        return False
+    order = np.full(n, np.iinfo(np.uint64).max)
+    order[record] = np.arange(len(record), dtype=np.uint64)
+    part = journal / path.name
+    try:
+        part.unlink(missing_ok=True)
+        is_whole = _core.gather_tables(str(journal), str(part), shards=shards, total=len(record), order=order)
+        if is_whole:
+            part.replace(path)
+    except OSError:
+        return False
+    return is_whole
 
 
 def write_tables(field: Field, path: Path, *, check: Check, threads: int, shown: Progress) -> tuple[int, int, int]:
@@ -64,7 +108,9 @@ def write_tables(field: Field, path: Path, *, check: Check, threads: int, shown:
     return found
 
 
-def make_tables(store: Path, made: Made, *, check: Check, threads: int, shown: Progress) -> None:
+def make_tables(
+    store: Path, made: Made, *, check: Check, threads: int, shown: Progress, gathered: Collection[Path] = ()
+) -> None:
     """Make the seek tables of a store that has just been written; it is whole without them.
 
     Parameters
@@ -81,12 +127,18 @@ def make_tables(store: Path, made: Made, *, check: Check, threads: int, shown: P
         Threads to use.
     shown : Progress
         Where progress is shown.
+    gathered : collection of Path
+        Where those stand that `gather_tables` has put together.
     """
     layout = open_layout(store)
     if made in ("new", "resumed"):
         for each in layout.spec.fields:
-            seek_path(layout.path, each.name).unlink(missing_ok=True)
+            path = seek_path(layout.path, each.name)
+            if path not in gathered:
+                path.unlink(missing_ok=True)
     for field, path in jpeg_fields(layout):
+        if path in gathered:
+            continue
         if made == "complete" and path.exists():
             continue
         try:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import arraystore
+import arraystore.ingestion.fields as fields_module
 import arraystore.ingestion.seek as seek_module
 from arraystore.cli import main
 from arraystore.errors import FormatError, InvalidRequestError
@@ -133,11 +134,70 @@ def test_tables_are_the_same_whatever_images_are_beside(folder, tmp_path):
         assert tables_of(tmp_path / f"{count}.zarr") == expected[:count]
 
 
+@pytest.mark.parametrize("rows", ["all", "images"])
+@pytest.mark.parametrize("name", ["store.zarr", "store.h5"])
+@pytest.mark.parametrize("check", ["header", "pixels"])
+def test_those_of_an_ingest_are_those_of_a_later_index(folder, tmp_path, name, rows, check):
+    # Rows without an image, in an order of their own, and images that are damaged, cut short or empty.
+    numbers = [*reversed(range(N + 6)), 99]
+    lines = "".join(f"image{number:02},{number}\n" for number in numbers)
+    (tmp_path / "table.csv").write_text("key,number\n" + lines)
+    data = (folder / "image00.jpg").read_bytes()
+    (folder / "image24.jpg").write_bytes(data[: len(data) // 2])
+    (folder / "image25.jpg").write_bytes(b"")
+    (folder / "image26.jpg").write_bytes(b"no image")
+    (folder / "image27.jpg").write_bytes(data[:200] + bytes(300) + data[500:])
+    (folder / "extra.jpg").write_bytes(data)
+    path = tmp_path / name
+    table = tmp_path / "table.csv"
+    arraystore.ingest(folder, path, metadata=table, rows=rows, check=check, shard_nbytes=30_000, progress=False)
+    made = seek_file(path).read_bytes()
+    # The lengths of each, so that they are not all alike.
+    assert {min(len(table), 6) for table in tables_of(path)} == {0, 5, 6}
+    seek_file(path).unlink()
+    arraystore.index(path, check=check, progress=False)
+    assert seek_file(path).read_bytes() == made
+
+
+def test_those_of_an_export_are_those_of_a_later_index(store, tmp_path):
+    path = tmp_path / "export.zarr"
+    with arraystore.open(store) as opened:
+        arraystore.export(opened.select([5, 3, 9]), path, progress=False)
+    made = seek_file(path).read_bytes()
+    seek_file(path).unlink()
+    arraystore.index(path, progress=False)
+    assert seek_file(path).read_bytes() == made
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_an_ingest_that_is_taken_up_again_makes_all(folder, tmp_path, monkeypatch, is_lost):
+    path, whole = tmp_path / "store.zarr", tmp_path / "whole.zarr"
+    arraystore.ingest(folder, whole, progress=False, shard_nbytes=30_000)
+    with monkeypatch.context() as patch:
+        patch.setattr(fields_module, "gather_tables", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            arraystore.ingest(folder, path, progress=False, shard_nbytes=30_000)
+    parts = sorted(path.rglob("*.journal/*.seek"))
+    assert len(parts) > 1
+    if is_lost:
+        parts[1].unlink()
+    made_later = []
+    with monkeypatch.context() as patch:
+        write_tables = seek_module.write_tables
+        patch.setattr(
+            seek_module, "write_tables", lambda *args, **options: made_later.append(write_tables(*args, **options))
+        )
+        assert arraystore.ingest(folder, path, progress=False, shard_nbytes=30_000).state == "resumed"
+    assert len(made_later) == is_lost
+    assert seek_file(path).read_bytes() == seek_file(whole).read_bytes()
+
+
 def test_tables_of_a_store_that_was_replaced_are_not_taken_for_its_own(folder, tmp_path, monkeypatch):
     path = tmp_path / "store.zarr"
     arraystore.ingest(folder, path, progress=False)
     (folder / "image00.jpg").write_bytes((folder / "image01.jpg").read_bytes())
     with monkeypatch.context() as patch:
+        patch.setattr(fields_module, "gather_tables", lambda *_: False)
         patch.setattr(seek_module, "write_tables", interrupt)
         with pytest.raises(KeyboardInterrupt):
             arraystore.ingest(folder, path, progress=False, overwrite=True)
@@ -154,6 +214,7 @@ def test_a_full_disk_costs_only_the_tables(folder, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
+        patch.setattr(arraystore._core, "gather_tables", full)
         patch.setattr(seek_module, "write_tables", full)
         with pytest.warns(UserWarning, match=r"is finished.*No space left.*arraystore index"):
             arraystore.ingest(folder, path, progress=False)

@@ -10,7 +10,7 @@ mod plan;
 mod target;
 mod workers;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::batch::Context;
 use crate::error::{Error, Result};
@@ -19,6 +19,7 @@ use crate::journal::{self, Journal, Outcomes};
 use crate::jpeg::{RGB_CHANNELS, pixel_nbytes};
 use crate::pixel_memory::PixelMemory;
 use crate::progress::Progress;
+use crate::seek_file;
 use crate::shard::Sharding;
 use crate::status::Status;
 use crate::tiff::PatchForm;
@@ -66,6 +67,10 @@ impl Check<'_> {
     }
 }
 
+/// Whether each image is decoded by both decoders, see [`seek_file::write`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compare(pub bool);
+
 /// Where the shards go, and how they are made.
 pub struct PackOptions<'a> {
     /// Where the bytes go.
@@ -82,6 +87,9 @@ pub struct PackOptions<'a> {
     pub fingerprint: u64,
     /// What is done with each record.
     pub check: Check<'a>,
+    /// Whether the seek tables of the records are made while their bytes are at hand, see [`gather_tables`]; and whether
+    /// both decoders are compared for them.
+    pub seek: Option<Compare>,
     /// For patches, what each TIFF file is to hold: the record is its samples. All other records are the bytes as they are.
     pub tiff: Option<PatchForm>,
     /// Number of threads, at least 1.
@@ -159,6 +167,17 @@ pub fn pack(
             .append(outcomes.ok_or_else(|| Error::Internal("a shard was not written".to_owned()))?);
     }
     Ok(packed)
+}
+
+/// Writes the seek tables that packing left beside the journals of `shards` shards with `total` records to `path`, which must
+/// not exist: for each record of the field that of the number in `order`. Returns whether they are all there.
+///
+/// # Errors
+///
+/// [`Error::Io`].
+pub fn gather_tables(journal: &Path, shards: u64, total: u64, order: &[u64], path: &Path) -> Result<bool> {
+    let parts = (0..shards).map(|shard| plan::seek_path(journal, shard));
+    seek_file::gather(parts, total, order, path)
 }
 
 /// The outcomes of a shard that an earlier call finished, all records of which it could read.

@@ -60,6 +60,12 @@ impl SeekFile {
     /// The table of a record whose bytes have this [fingerprint], if it has one.
     #[must_use]
     pub fn get(&self, row: u64, fingerprint: u32) -> Option<&[u8]> {
+        let (expected, table) = self.stored(row)?.split_first_chunk()?;
+        (u32::from_le_bytes(*expected) == checksum(table, fingerprint)).then_some(table)
+    }
+
+    /// What is stored for a record: a checksum and a table, or nothing.
+    fn stored(&self, row: u64) -> Option<&[u8]> {
         if row >= self.count {
             return None;
         }
@@ -73,8 +79,7 @@ impl SeekFile {
             return None;
         }
         let begin = (HEADER_NBYTES + self.count * END_NBYTES).checked_add(start)?;
-        let (expected, table) = self.file.lend(begin, nbytes).ok()??.split_first_chunk()?;
-        (u32::from_le_bytes(*expected) == checksum(table, fingerprint)).then_some(table)
+        self.file.lend(begin, nbytes).ok()?
     }
 
     fn end(&self, row: u64) -> Option<u64> {
@@ -121,16 +126,7 @@ pub fn write(
     progress: &Progress,
 ) -> Result<Indexed> {
     let count = Extents::len(field);
-    let io = |error| Error::io("write", path)(error);
-    let mut file = BufWriter::new(File::create_new(path).map_err(io)?);
-    file.write_all(&MAGIC).map_err(io)?;
-    file.write_all(&count.to_le_bytes()).map_err(io)?;
-    file.seek(SeekFrom::Start(HEADER_NBYTES + count * END_NBYTES))
-        .map_err(io)?;
-    let mut ends: Vec<u64> = Vec::new();
-    ends.try_reserve_exact(usize::try_from(count).unwrap_or(usize::MAX))
-        .map_err(|_| Error::Internal(format!("there is no memory for the places of {count} seek tables")))?;
-    let mut indexed = Indexed::default();
+    let mut output = Output::create(path, count)?;
     let at_once = ROWS_A_TASK * TASKS_A_THREAD * threads.max(1) as u64;
     let mut start = 0;
     while start < count {
@@ -147,27 +143,132 @@ pub fn write(
             progress.advance(made.ends.len() as u64, made.tables.len() as u64)?;
             Ok(made)
         })?;
-        for made in made {
-            ends.extend(made.ends.iter().map(|end| indexed.nbytes + end));
-            file.write_all(&made.tables).map_err(io)?;
-            indexed.nbytes += made.tables.len() as u64;
-            indexed.tables += made.with_table;
-            indexed.left += made.left;
-        }
+        made.iter().try_for_each(|made| output.append(made))?;
         start = end;
     }
-    file.seek(SeekFrom::Start(HEADER_NBYTES)).map_err(io)?;
-    for end in ends {
-        file.write_all(&end.to_le_bytes()).map_err(io)?;
+    output.finish()
+}
+
+/// Writes the tables of some records, which were made in parts, to `path`, which must not exist.
+///
+/// # Errors
+///
+/// [`Error::Io`].
+pub(crate) fn write_made<'a>(path: &Path, parts: impl Iterator<Item = &'a Made> + Clone) -> Result<Indexed> {
+    let count: usize = parts.clone().map(|made| made.ends.len()).sum();
+    let mut output = Output::create(path, count as u64)?;
+    for made in parts {
+        output.append(made)?;
     }
-    let file = file.into_inner().map_err(|error| io(error.into_error()))?;
-    file.sync_all().map_err(io)?;
-    Ok(indexed)
+    output.finish()
+}
+
+/// Writes the tables of `order.len()` records to `path`, which must not exist: for each the one that stands at its number in
+/// `parts`, counted over all of them, and none for a number that is none. Returns whether that could be done: not if a part is
+/// missing or damaged, or if they have another number of records than `total`.
+///
+/// # Errors
+///
+/// [`Error::Io`].
+pub fn gather(parts: impl Iterator<Item = PathBuf>, total: u64, order: &[u64], path: &Path) -> Result<bool> {
+    let mut files = Vec::new();
+    let mut first = 0;
+    for part in parts {
+        let Some(file) = SeekFile::open(part) else {
+            return Ok(false);
+        };
+        files.push((first, file));
+        first += files[files.len() - 1].1.count;
+    }
+    if first != total {
+        return Ok(false);
+    }
+    let mut output = Output::create(path, order.len() as u64)?;
+    for &number in order {
+        let part = files.partition_point(|(first, _)| *first <= number);
+        let found = (number < total).then(|| part.checked_sub(1).and_then(|part| files.get(part)));
+        let stored = match found.flatten() {
+            Some((first, file)) => {
+                let Some(stored) = file.stored(number - first) else {
+                    return Ok(false);
+                };
+                stored
+            }
+            None => &[],
+        };
+        output.put(stored)?;
+    }
+    output.finish()?;
+    Ok(true)
+}
+
+/// A file of tables while it is written.
+struct Output<'a> {
+    path: &'a Path,
+    file: BufWriter<File>,
+    ends: Vec<u64>,
+    indexed: Indexed,
+}
+
+impl<'a> Output<'a> {
+    /// Begins a file that does not exist yet, for as many records.
+    fn create(path: &'a Path, count: u64) -> Result<Self> {
+        let io = |error| Error::io("write", path)(error);
+        let mut ends: Vec<u64> = Vec::new();
+        ends.try_reserve_exact(usize::try_from(count).unwrap_or(usize::MAX))
+            .map_err(|_| Error::Internal(format!("there is no memory for the places of {count} seek tables")))?;
+        let mut file = BufWriter::new(File::create_new(path).map_err(io)?);
+        file.write_all(&MAGIC).map_err(io)?;
+        file.write_all(&count.to_le_bytes()).map_err(io)?;
+        file.seek(SeekFrom::Start(HEADER_NBYTES + count * END_NBYTES))
+            .map_err(io)?;
+        Ok(Self {
+            path,
+            file,
+            ends,
+            indexed: Indexed::default(),
+        })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(Error::io("write", self.path))
+    }
+
+    /// The next records.
+    fn append(&mut self, made: &Made) -> Result<()> {
+        let before = self.indexed.nbytes;
+        self.ends.extend(made.ends.iter().map(|end| before + end));
+        self.write(&made.tables)?;
+        self.indexed.nbytes += made.tables.len() as u64;
+        self.indexed.tables += made.with_table;
+        self.indexed.left += made.left;
+        Ok(())
+    }
+
+    /// The next record, as it is stored.
+    fn put(&mut self, stored: &[u8]) -> Result<()> {
+        self.write(stored)?;
+        self.indexed.nbytes += stored.len() as u64;
+        self.ends.push(self.indexed.nbytes);
+        Ok(())
+    }
+
+    /// Ends the file, so that it lasts.
+    fn finish(mut self) -> Result<Indexed> {
+        let io = |error| Error::io("write", self.path)(error);
+        self.file.seek(SeekFrom::Start(HEADER_NBYTES)).map_err(io)?;
+        for end in &self.ends {
+            self.file.write_all(&end.to_le_bytes()).map_err(io)?;
+        }
+        let file = self.file.into_inner().map_err(|error| io(error.into_error()))?;
+        file.sync_all().map_err(io)?;
+        Ok(self.indexed)
+    }
 }
 
 /// The tables of some records, one after another.
-#[derive(Default)]
-struct Made {
+#[derive(Debug, Default)]
+pub(crate) struct Made {
     tables: Vec<u8>,
     ends: Vec<u64>,
     with_table: u64,
@@ -195,7 +296,7 @@ const TOGETHER: usize = 4;
 const MOST_WAITING_NBYTES: usize = 16 << 20;
 
 /// Makes tables of records, of some images at a time: the first of them wait for the last.
-struct Making<'a> {
+pub(crate) struct Making<'a> {
     decoder: &'a mut Decoder,
     compare: bool,
     /// Where the table of each record is in `tables`, and the fingerprint of the record; empty while its image waits.
@@ -209,7 +310,8 @@ struct Making<'a> {
 }
 
 impl<'a> Making<'a> {
-    fn new(decoder: &'a mut Decoder, compare: bool) -> Self {
+    /// With `compare`, each image is decoded by both decoders.
+    pub(crate) fn new(decoder: &'a mut Decoder, compare: bool) -> Self {
         Self {
             decoder,
             compare,
@@ -234,24 +336,34 @@ impl<'a> Making<'a> {
             if let Some(table) = before.and_then(|before| before.get(row, fingerprint)) {
                 self.put(table, fingerprint);
             } else {
-                let place = &mut self.jpegs[self.waiting.len()];
-                place.clear();
-                place.extend_from_slice(jpeg);
-                self.waiting.push(self.found.len());
-                self.found.push(Some((0..0, fingerprint)));
+                self.add_jpeg(jpeg, fingerprint);
             }
             Ok(())
         });
         match found {
             // `verify` tells of them.
-            Err(Error::Missing { .. } | Error::Checksum { .. } | Error::Source { .. }) => self.found.push(None),
+            Err(Error::Missing { .. } | Error::Checksum { .. } | Error::Source { .. }) => self.add_none(),
             found => found?,
         }
+        Ok(())
+    }
+
+    /// The next record: an image, and its [fingerprint].
+    pub(crate) fn add_jpeg(&mut self, jpeg: &[u8], fingerprint: u32) {
+        let place = &mut self.jpegs[self.waiting.len()];
+        place.clear();
+        place.extend_from_slice(jpeg);
+        self.waiting.push(self.found.len());
+        self.found.push(Some((0..0, fingerprint)));
         let nbytes: usize = self.jpegs[..self.waiting.len()].iter().map(Vec::len).sum();
         if self.waiting.len() == TOGETHER || nbytes > MOST_WAITING_NBYTES {
             self.index();
         }
-        Ok(())
+    }
+
+    /// The next record, which has no image.
+    pub(crate) fn add_none(&mut self) {
+        self.found.push(None);
     }
 
     /// The table of the next record.
@@ -281,7 +393,8 @@ impl<'a> Making<'a> {
         }
     }
 
-    fn finish(mut self) -> Made {
+    /// The tables of all records.
+    pub(crate) fn finish(mut self) -> Made {
         self.index();
         let mut made = Made::default();
         for found in self.found {

@@ -38,7 +38,9 @@ mod _core {
     #[pymodule_export]
     use super::ingest::{Extents, Members, differing, index_keys, join_members, match_keys, scan_sources};
     #[pymodule_export]
-    use super::pack::{PackResult, crc32c, file_crc32c, pack_records, release_memory, write_sharded};
+    use super::pack::{
+        PackResult, crc32c, file_crc32c, gather_seek_tables, pack_records, release_memory, write_sharded,
+    };
     #[pymodule_export]
     use super::queue::{Job, Queue, order, units};
     #[pymodule_export]

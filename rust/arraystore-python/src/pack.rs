@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use arraystore_core::pack::{Check, PackOptions, Packed, Target, decodes, pack};
+use arraystore_core::pack::{Check, Compare, PackOptions, Packed, Target, decodes, gather_tables, pack};
 use arraystore_core::shard::{self, Sharding};
 use arraystore_core::{Error, checksum};
 use pyo3::prelude::*;
@@ -79,8 +79,8 @@ fn check_of(name: &str) -> Result<Check<'static>, Error> {
     name = "pack",
     signature = (
         extents, place, nbytes, *, journal, total_nbytes, shard_nbytes, fingerprint, check, threads,
-        directory = None, chunk_nbytes = None, file = None, offset = None, first_shard = 0, tiff = None,
-        progress = None
+        directory = None, chunk_nbytes = None, file = None, offset = None, first_shard = 0, seek = None,
+        tiff = None, progress = None
     )
 )]
 #[expect(
@@ -104,6 +104,7 @@ pub(crate) fn pack_records(
     file: Option<PathBuf>,
     offset: Option<u64>,
     first_shard: u64,
+    seek: Option<bool>,
     tiff: Option<(String, (u32, u32))>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<PackResult> {
@@ -126,6 +127,7 @@ pub(crate) fn pack_records(
         sharding: Sharding::new(shard_nbytes, chunk_nbytes).map_err(to_py_err)?,
         fingerprint,
         check: check_of(check).map_err(to_py_err)?,
+        seek: seek.map(Compare),
         tiff: tiff.map(patch_form).transpose().map_err(to_py_err)?,
         threads,
     };
@@ -133,6 +135,22 @@ pub(crate) fn pack_records(
         pack(&*extents.0, &place, &nbytes, &options, progress)
     })?;
     Ok(PackResult(packed))
+}
+
+#[pyfunction]
+#[pyo3(name = "gather_tables", signature = (journal, path, *, shards, total, order))]
+#[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+pub(crate) fn gather_seek_tables(
+    py: Python<'_>,
+    journal: PathBuf,
+    path: PathBuf,
+    shards: u64,
+    total: u64,
+    order: &Bound<'_, PyAny>,
+) -> PyResult<bool> {
+    let order = numbers(order, "order")?;
+    py.detach(|| gather_tables(&journal, shards, total, &order, &path))
+        .map_err(to_py_err)
 }
 
 #[pyfunction]

@@ -1,7 +1,7 @@
 //! The plan of a packing, checked: which records go into which shard.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -70,6 +70,11 @@ impl<'a> Plan<'a> {
         self.options.journal.join(shard.to_string())
     }
 
+    /// Where the seek tables of the records of a shard are kept.
+    pub(super) fn seek_path(&self, shard: usize) -> PathBuf {
+        seek_path(&self.options.journal, shard as u64)
+    }
+
     pub(super) fn used_nbytes(&self, shard: usize) -> u64 {
         let options = self.options;
         options.sharding.used_nbytes(options.total_nbytes, shard as u64)
@@ -97,6 +102,11 @@ impl<'a> Plan<'a> {
             .map(|(number, records)| Segment { shard, number, records })
             .collect()
     }
+}
+
+/// See [`Plan::seek_path`].
+pub(super) fn seek_path(journal: &Path, shard: u64) -> PathBuf {
+    journal.join(format!("{shard}.seek"))
 }
 
 fn check(place: &[u64], nbytes: &[u64], options: &PackOptions<'_>) -> Result<()> {

@@ -81,6 +81,7 @@ impl Fixture {
             sharding: sharding(),
             fingerprint: 1,
             check: Check::Header,
+            seek: None,
             tiff: None,
             threads: 2,
         }

@@ -2,17 +2,22 @@
 
 use std::any::Any;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::Compare;
 use super::fetch::{Unreadable, examine, fetch, fetch_patch};
 use super::plan::{Plan, Segment};
+use crate::batch::Context;
 use crate::error::{Error, Result};
 use crate::extent::Scratch;
 use crate::journal::{self, Journal, Outcomes};
 use crate::progress::Progress;
+use crate::seek_file::{self, Made, Making};
 
 /// So many records one after another that the operating system refuses are no longer the fault of each of them.
 const MAX_REFUSED_IN_A_ROW: usize = 100;
@@ -22,9 +27,15 @@ struct Writing {
     shard: usize,
     /// Opened by whoever writes first.
     file: Mutex<Option<Arc<File>>>,
-    /// One for each segment.
-    outcomes: Mutex<Vec<Option<Outcomes>>>,
+    /// Those of each segment.
+    segments: Mutex<Vec<Option<Filled>>>,
     segments_left: AtomicUsize,
+}
+
+/// What was found out about the records of a segment.
+struct Filled {
+    outcomes: Outcomes,
+    tables: Option<Made>,
 }
 
 /// What the workers share.
@@ -64,7 +75,7 @@ pub(super) fn write(plan: &Plan<'_>, finished: &mut [Option<Outcomes>], progress
         writing.push(Some(Writing {
             shard,
             file: Mutex::new(None),
-            outcomes: Mutex::new(of_shard.iter().map(|_| None).collect()),
+            segments: Mutex::new(of_shard.iter().map(|_| None).collect()),
             segments_left: AtomicUsize::new(of_shard.len()),
         }));
         segments.extend(of_shard);
@@ -109,6 +120,7 @@ impl Workers<'_> {
 
     fn write_segments(&self) -> Result<()> {
         let (mut buffer, mut scratch) = (Vec::new(), Scratch::default());
+        let mut context = Context::take()?;
         while let Some(segment) = self.segments.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             let writing = self.writing[segment.shard]
                 .as_ref()
@@ -118,12 +130,31 @@ impl Workers<'_> {
                 return Ok(());
             }
             self.write(segment, writing, &buffer)?;
-            lock(&writing.outcomes)[segment.number] = Some(outcomes);
+            let tables = self.plan.options.seek.map(|Compare(compare)| {
+                let making = Making::new(&mut context.decoder, compare);
+                self.index(segment, &outcomes, &buffer, making)
+            });
+            lock(&writing.segments)[segment.number] = Some(Filled { outcomes, tables });
             if writing.segments_left.fetch_sub(1, Ordering::AcqRel) == 1 {
                 self.finish(writing)?;
             }
         }
+        context.keep();
         Ok(())
+    }
+
+    /// Makes the seek tables of the records of a segment, whose bytes are in the buffer.
+    fn index(&self, segment: &Segment, outcomes: &Outcomes, buffer: &[u8], mut making: Making<'_>) -> Made {
+        let plan = self.plan;
+        for (at, record) in segment.records.clone().enumerate() {
+            let from = usize::try_from(plan.place[record] - plan.place[segment.records.start]).unwrap_or(usize::MAX);
+            let nbytes = usize::try_from(outcomes.nbytes[at]).unwrap_or(usize::MAX);
+            match from.checked_add(nbytes).and_then(|to| buffer.get(from..to)) {
+                Some(jpeg) if nbytes > 0 => making.add_jpeg(jpeg, outcomes.crc32c[at]),
+                _ => making.add_none(),
+            }
+        }
+        making.finish()
     }
 
     /// Fetches and examines the records of a segment; gaps stay zeros.
@@ -215,8 +246,14 @@ impl Workers<'_> {
         let target = &plan.options.target;
         target.seal(plan, writing.shard, &*self.file(writing)?)?;
         let mut outcomes = Outcomes::default();
-        for of_segment in lock(&writing.outcomes).drain(..) {
-            outcomes.append(of_segment.ok_or_else(|| Error::Internal("a segment was not written".to_owned()))?);
+        let mut tables = Vec::new();
+        for filled in lock(&writing.segments).drain(..) {
+            let filled = filled.ok_or_else(|| Error::Internal("a segment was not written".to_owned()))?;
+            outcomes.append(filled.outcomes);
+            tables.extend(filled.tables);
+        }
+        if plan.options.seek.is_some() {
+            write_tables(&plan.seek_path(writing.shard), &tables)?;
         }
         let journal = Journal {
             fingerprint: plan.fingerprint,
@@ -239,6 +276,15 @@ impl Workers<'_> {
             }
         }
     }
+}
+
+/// Writes the seek tables of a shard, before its journal: what has a journal is whole.
+fn write_tables(path: &Path, tables: &[Made]) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io("remove", path)(error)),
+        _ => {}
+    }
+    seek_file::write_made(path, tables.iter()).map(|_| ())
 }
 
 fn make_zeros(buffer: &mut Vec<u8>, nbytes: u64) -> Result<()> {
