@@ -7,12 +7,16 @@ import os
 
 from arraystore.errors import InvalidRequestError
 
-__all__ = ["ENVIRONMENT_VARIABLE", "thread_count"]
+__all__ = ["ENVIRONMENT_VARIABLE", "reader_count", "thread_count"]
 
 ENVIRONMENT_VARIABLE = "ARRAYSTORE_NUM_THREADS"
 
 # More have no use anywhere, and could not be started in most places.
 _MAX_THREADS = 1024
+
+# Threads to a core that wait for files most of the time, and as many as a disk has use for.
+_READERS_A_CORE = 4
+_MOST_READERS = 32
 
 
 def thread_count(threads: object = None, *, name: str = "threads") -> int:
@@ -49,6 +53,33 @@ def thread_count(threads: object = None, *, name: str = "threads") -> int:
     # "²" is a digit for str.isdigit, and not for int; and int takes a while for a million digits.
     number = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 10 else None
     return _checked(number, f"{ENVIRONMENT_VARIABLE}={wanted!r}", "remove the variable for all cores")
+
+
+def reader_count(threads: object = None, *, name: str = "threads") -> int:
+    """Return the number of threads for one call that opens many files, each of which must be waited for.
+
+    Parameters
+    ----------
+    threads : int, optional
+        As for `thread_count`. Without a number, given or in the environment, there are four to a core, but no more
+        than 32 unless there are more cores.
+    name : str, default "threads"
+        What the caller calls it, for messages.
+
+    Returns
+    -------
+    int
+        From 1 to 1,024.
+
+    Raises
+    ------
+    InvalidRequestError
+        If the argument or the variable is no such number.
+    """
+    count = thread_count(threads, name=name)
+    if threads is not None or os.environ.get(ENVIRONMENT_VARIABLE, "").strip():
+        return count
+    return max(count, min(_READERS_A_CORE * count, _MOST_READERS))
 
 
 def _checked(threads: object, shown: str, advice: str) -> int:

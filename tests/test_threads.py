@@ -5,7 +5,7 @@ import pytest
 import arraystore
 from arraystore.errors import InvalidRequestError
 from arraystore.testing import make_bioscan5m
-from arraystore.threads import ENVIRONMENT_VARIABLE
+from arraystore.threads import ENVIRONMENT_VARIABLE, reader_count, thread_count
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +45,30 @@ def test_number_that_is_none_is_refused_with_advice(package, store, tmp_path, wr
             call()
     with pytest.raises(InvalidRequestError, match="leave threads away for all cores"):
         arraystore.open(store).crops([0], 32, threads=wrong)
+
+
+@pytest.mark.parametrize(("cores", "readers"), [(1, 4), (2, 8), (8, 32), (16, 32), (64, 64)])
+def test_files_are_read_by_more_threads_than_cores(monkeypatch, cores, readers):
+    monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
+    monkeypatch.setattr("arraystore.threads._usable_cores", lambda: cores)
+    assert (thread_count(), reader_count()) == (cores, readers)
+    assert reader_count(3) == 3
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, "5")
+    assert (reader_count(), reader_count(3)) == (5, 3)
+
+
+@pytest.mark.parametrize(("form", "workers", "expected"), [("tree", None, 8), ("zip-stored", None, 2), ("tree", 3, 3)])
+def test_only_folders_are_read_so(tmp_path, monkeypatch, form, workers, expected):
+    monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
+    monkeypatch.setattr("arraystore.threads._usable_cores", lambda: 2)
+    package = make_bioscan5m(tmp_path / "package", n=8, distinct=2, form=form)
+    found, pack = [], arraystore._core.pack
+    monkeypatch.setattr(
+        arraystore._core, "pack", lambda *args, **options: found.append(options["threads"]) or pack(*args, **options)
+    )
+    arraystore.ingest(package.sources(), tmp_path / "s.zarr", workers=workers, progress=False)
+    other = make_bioscan5m(tmp_path / "other", n=8, seed=1, distinct=2, form=form)
+    assert set(found) == {expected}
+    found.clear()
+    arraystore.append(tmp_path / "s.zarr", other.sources(), workers=workers, progress=False)
+    assert set(found) == {expected}

@@ -20,7 +20,7 @@ from arraystore.ingestion.package import Package, as_paths, find_package
 from arraystore.ingestion.plan import Rows
 from arraystore.ingestion.progress import Progress, format_count, format_nbytes, make_progress
 from arraystore.ingestion.report import HARMLESS, trouble_words
-from arraystore.ingestion.run import Check, check_choice, check_outside
+from arraystore.ingestion.run import Check, check_choice, check_outside, count_readers
 from arraystore.ingestion.seek import make_tables
 from arraystore.ingestion.stored import StoredPart
 from arraystore.ingestion.troubles import write_troubles
@@ -195,7 +195,8 @@ def append(
         tidy_up(growing)
         return _nothing_added(growing, start)
     with grow(growing, job) as state:
-        run = _Run(growing, found, job, threads, shown)
+        readers = count_readers(found.images.members, workers)
+        run = _Run(growing, found, job, threads, readers, shown)
         counts = run.all_steps()
     if counts is None:
         return _nothing_added(growing, start)
@@ -224,6 +225,7 @@ class _Run:
     found: Package
     job: Job
     threads: int
+    readers: int
     progress: Progress
 
     def all_steps(self) -> dict[str, Any] | None:
@@ -251,7 +253,7 @@ class _Run:
         if additions is None:
             remove_workdir(growing)
             return None
-        packing = Packing(growing, self.job.fingerprint, self.threads, _shard_nbytes(growing), growing.existing)
+        packing = Packing(growing, self.job.fingerprint, self.readers, _shard_nbytes(growing), growing.existing)
         written = write_content(packing, additions.content, self.progress)
         images.members.check_unchanged()
         troubles = additions.troubles(written.results[joined.publisher.field])

@@ -31,10 +31,10 @@ from arraystore.sources.archive import column
 from arraystore.sources.base import PatchSource, Source
 from arraystore.sources.hdf5_members import spill_indirect
 from arraystore.sources.tables import fingerprint_file
-from arraystore.threads import thread_count
+from arraystore.threads import reader_count, thread_count
 
 if TYPE_CHECKING:
-    from arraystore._core import PackResult
+    from arraystore._core import Members, PackResult
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Check = Literal["header", "pixels"]
@@ -86,7 +86,8 @@ def ingest(
     rows : {"all", "images"}, default "all"
         Whether rows of the table without an image become records.
     workers : int, optional
-        Threads; without it `ARRAYSTORE_NUM_THREADS`, or all cores of this process.
+        Threads; without it `ARRAYSTORE_NUM_THREADS`, or all cores of this process, and four to a core to read files of
+        folders, which must be waited for.
     progress : bool, optional
         Whether progress is written to standard error. By default it is if that is a terminal.
     overwrite : bool, default False
@@ -142,7 +143,8 @@ def ingest(
         job = Job(tuple(path.name for path in paths), found.fingerprint, None, options)
         with work_on(writer, job, overwrite=overwrite) as state:
             if state != "complete":
-                packing = Packing(writer, job.fingerprint, threads, DEFAULT_SHARD_NBYTES)
+                readers = count_readers(found.patches.members, workers)
+                packing = Packing(writer, job.fingerprint, readers, DEFAULT_SHARD_NBYTES)
                 _write_patches(found, job, packing, shown)
         return _report(writer.path, state=state, seconds=time.perf_counter() - start)
     if codec != "none":
@@ -160,7 +162,8 @@ def ingest(
     gathered: set[Path] = set()
     with work_on(writer, job, overwrite=overwrite) as state:
         if state != "complete":
-            packing = Packing(writer, job.fingerprint, threads, shard_nbytes, index=index)
+            readers = count_readers(found.images.members, workers)
+            packing = Packing(writer, job.fingerprint, readers, shard_nbytes, index=index)
             gathered = _Run(found, job, packing, shown).all_steps()
     if index:
         make_tables(writer.path, state, check=check, threads=threads, shown=shown, gathered=gathered)
@@ -276,6 +279,11 @@ def _report(
         joined=tuple(further),
         state=state,
     )
+
+
+def count_readers(members: Members, workers: int | None) -> int:
+    """Return how many threads read a source: of a folder, each file must be waited for."""
+    return (reader_count if members.folders else thread_count)(workers, name="workers")
 
 
 def check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
