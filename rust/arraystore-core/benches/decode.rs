@@ -123,7 +123,7 @@ fn ours_resized(instructions: Instructions) -> Contender {
             }
             let area = area_of(crop.cut);
             decoder
-                .decode(&frame, Some(&sample.seek), area, &mut pixels[..nbytes])
+                .decode_to_cache(&frame, Some(&sample.seek), area, &mut pixels[..nbytes])
                 .unwrap();
             let region = Region {
                 pixels: &pixels[..nbytes + ROW_PADDING_NBYTES],

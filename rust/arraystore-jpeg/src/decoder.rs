@@ -8,7 +8,7 @@ use crate::frame::Frame;
 use crate::geometry::{Area, Geometry};
 use crate::huffman::{Cache, Tables};
 use crate::instructions::Instructions;
-use crate::pixels::{Memory, Painter};
+use crate::pixels::{Memory, Painter, Place};
 use crate::quantisation::QuantisationCache;
 use crate::seek::SeekTable;
 use crate::unstuff::{EOI, End, pad, unstuff};
@@ -93,6 +93,35 @@ impl Decoder {
         area: Area,
         out: &mut [u8],
     ) -> Result<(), Declined> {
+        self.decode_into(frame, seek, area, (out, Place::Memory))
+    }
+
+    /// As [`Decoder::decode`], into memory that is in the cache, since the last image was there, too.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Decoder::decode`].
+    ///
+    /// # Panics
+    ///
+    /// As for [`Decoder::decode`].
+    pub fn decode_to_cache(
+        &mut self,
+        frame: &Frame<'_>,
+        seek: Option<&[u8]>,
+        area: Area,
+        out: &mut [u8],
+    ) -> Result<(), Declined> {
+        self.decode_into(frame, seek, area, (out, Place::Cache))
+    }
+
+    fn decode_into(
+        &mut self,
+        frame: &Frame<'_>,
+        seek: Option<&[u8]>,
+        area: Area,
+        (out, place): (&mut [u8], Place),
+    ) -> Result<(), Declined> {
         assert!(
             area.height > 0
                 && area.width > 0
@@ -123,6 +152,7 @@ impl Decoder {
         let Self { memory, work, .. } = self;
         let quantisation = (&self.quantisation, places);
         if has_seek {
+            let out = (&mut *out, place);
             let painter = Painter::new(memory, geometry, area, quantisation, self.instructions, out);
             if work.decode_rows(&image, painter).is_ok() {
                 return Ok(());
@@ -130,7 +160,7 @@ impl Decoder {
             // Whatever is wrong, a table only saves time.
             work.coefficients.clear();
         }
-        let painter = Painter::new(memory, geometry, area, quantisation, self.instructions, out);
+        let painter = Painter::new(memory, geometry, area, quantisation, self.instructions, (out, place));
         let outcome = work.decode_all(&image, painter);
         if outcome.is_err() {
             work.coefficients.clear();

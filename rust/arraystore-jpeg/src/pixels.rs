@@ -136,6 +136,15 @@ impl Layout {
     }
 }
 
+/// Where pixels are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In memory, of which lines are asked for before they are written.
+    Memory,
+    /// In the cache already.
+    Cache,
+}
+
 /// Memory of the last stages, reused from image to image.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
@@ -161,6 +170,7 @@ pub(crate) struct Painter<'a> {
     /// The next row to write.
     next_row: usize,
     out: &'a mut [u8],
+    place: Place,
 }
 
 impl<'a> Painter<'a> {
@@ -170,7 +180,7 @@ impl<'a> Painter<'a> {
         area: Area,
         quantisation: (&'a QuantisationCache, [usize; 3]),
         instructions: Instructions,
-        out: &'a mut [u8],
+        (out, place): (&'a mut [u8], Place),
     ) -> Self {
         let (_, columns) = geometry.mcus_of(area);
         let layout = Layout::new(&geometry, columns.len());
@@ -198,6 +208,7 @@ impl<'a> Painter<'a> {
             before: [0; 3],
             next_row: area.top,
             out,
+            place,
         }
     }
 
@@ -438,8 +449,10 @@ impl<'a> Painter<'a> {
                 width: self.area.width,
             };
             let start = (y - self.area.top) * stride;
-            let ahead = (start + ROWS_AHEAD * stride).min(self.out.len());
-            prefetch(&self.out[ahead..(ahead + stride).min(self.out.len())]);
+            if self.place == Place::Memory {
+                let ahead = (start + ROWS_AHEAD * stride).min(self.out.len());
+                prefetch(&self.out[ahead..(ahead + stride).min(self.out.len())]);
+            }
             kernels::row(&row, self.out, start, self.instructions);
             self.next_row += 1;
         }

@@ -176,7 +176,7 @@ impl Decoder {
         }
         let decoded = self
             .fast
-            .decode(&frame, encoded.seek, area_of(wanted), &mut self.region[..nbytes]);
+            .decode_to_cache(&frame, encoded.seek, area_of(wanted), &mut self.region[..nbytes]);
         if decoded.is_err() {
             return self.turbo.decode_region(encoded.jpeg, |_| Ok((wanted, extra)));
         }
