@@ -63,7 +63,12 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         choices=("all", "images"),
         help="add all rows of the table that are new, or those with an image (default: as the store was made)",
     )
-    add("--workers", metavar="N", type=int, help="threads (default: $ARRAYSTORE_NUM_THREADS, or all cores)")
+    add(
+        "--workers",
+        metavar="N",
+        type=int,
+        help="threads (default: $ARRAYSTORE_NUM_THREADS, or all cores; four to a core, up to 32, for files of folders)",
+    )
     add("--quiet", action="store_true", help="no progress")
     add("--json", action="store_true", help="print the summary as JSON")
     return parser

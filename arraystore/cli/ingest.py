@@ -97,7 +97,12 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="compress patches, such as those of BioSR (default: none, so that they can be mapped)",
     )
     add("--no-index", action="store_true", help="make no seek tables; `arraystore index` makes them later")
-    add("--workers", metavar="N", type=int, help="threads (default: $ARRAYSTORE_NUM_THREADS, or all cores)")
+    add(
+        "--workers",
+        metavar="N",
+        type=int,
+        help="threads (default: $ARRAYSTORE_NUM_THREADS, or all cores; four to a core, up to 32, for files of folders)",
+    )
     add("--overwrite", action="store_true", help="replace a store that stands there")
     add("--quiet", action="store_true", help="no progress")
     add("--json", action="store_true", help="print the summary as JSON")

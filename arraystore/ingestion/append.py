@@ -150,7 +150,7 @@ def append(
         Whether rows of the table that are not in the store yet become records although they have no image; as the store
         was made, if not given.
     workers : int, optional
-        Threads; without it `ARRAYSTORE_NUM_THREADS`, or all cores of this process.
+        As for `arraystore.ingest`.
     progress : bool, optional
         Whether progress is written to standard error. By default it is if that is a terminal.
 
@@ -253,7 +253,14 @@ class _Run:
         if additions is None:
             remove_workdir(growing)
             return None
-        packing = Packing(growing, self.job.fingerprint, self.readers, _shard_nbytes(growing), growing.existing)
+        packing = Packing(
+            growing,
+            self.job.fingerprint,
+            self.threads,
+            _shard_nbytes(growing),
+            growing.existing,
+            readers=self.readers,
+        )
         written = write_content(packing, additions.content, self.progress)
         images.members.check_unchanged()
         troubles = additions.troubles(written.results[joined.publisher.field])

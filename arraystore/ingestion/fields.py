@@ -45,13 +45,15 @@ class Packing:
     fingerprint : int
         Of the job: shards of another job are not taken for ours.
     threads : int
-        Threads that pack.
+        Threads that work.
     shard_nbytes : int
         Wanted size of a shard.
     existing : mapping of str to DataForm
         The `data` arrays that are there already and grow, by their fields.
     index : bool, default False
         Whether the seek tables of JPEGs are made while their bytes are at hand.
+    readers : int, optional
+        Threads that read what is packed; as many as `threads` if not given.
     """
 
     writer: StoreWriter
@@ -60,6 +62,7 @@ class Packing:
     shard_nbytes: int
     existing: Mapping[str, DataForm] = field(default_factory=dict)
     index: bool = False
+    readers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +211,7 @@ def _pack(packing: Packing, content: FieldContent | ItemsContent, placement: Pla
         check=check,
         seek=check == "pixels" if _is_indexed(packing, content) else None,
         tiff=tiff,
-        threads=packing.threads,
+        threads=packing.readers or packing.threads,
         progress=advance,
     )
 

@@ -86,8 +86,8 @@ def ingest(
     rows : {"all", "images"}, default "all"
         Whether rows of the table without an image become records.
     workers : int, optional
-        Threads; without it `ARRAYSTORE_NUM_THREADS`, or all cores of this process, and four to a core to read files of
-        folders, which must be waited for.
+        Threads; without it `ARRAYSTORE_NUM_THREADS`, or all cores of this process, and to read files of folders, which
+        must be waited for, four to a core, up to 32.
     progress : bool, optional
         Whether progress is written to standard error. By default it is if that is a terminal.
     overwrite : bool, default False
@@ -144,7 +144,7 @@ def ingest(
         with work_on(writer, job, overwrite=overwrite) as state:
             if state != "complete":
                 readers = count_readers(found.patches.members, workers)
-                packing = Packing(writer, job.fingerprint, readers, DEFAULT_SHARD_NBYTES)
+                packing = Packing(writer, job.fingerprint, threads, DEFAULT_SHARD_NBYTES, readers=readers)
                 _write_patches(found, job, packing, shown)
         return _report(writer.path, state=state, seconds=time.perf_counter() - start)
     if codec != "none":
@@ -163,7 +163,7 @@ def ingest(
     with work_on(writer, job, overwrite=overwrite) as state:
         if state != "complete":
             readers = count_readers(found.images.members, workers)
-            packing = Packing(writer, job.fingerprint, readers, shard_nbytes, index=index)
+            packing = Packing(writer, job.fingerprint, threads, shard_nbytes, index=index, readers=readers)
             gathered = _Run(found, job, packing, shown).all_steps()
     if index:
         make_tables(writer.path, state, check=check, threads=threads, shown=shown, gathered=gathered)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -73,6 +74,10 @@ def gather_tables(path: Path, journal: Path, result: PackResult, record: npt.NDA
             part.replace(path)
     except OSError:
         return False
+    finally:
+        # The store needs the room more.
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
     return is_whole
 
 

@@ -209,8 +209,8 @@ def begin_packing(writer: StoreWriter) -> None:
 
 def _has_packed(writer: StoreWriter) -> bool:
     """Tell whether any shard is finished: its journal is written before it gets its name."""
-    journals = writer.work_directory.glob("*.journal/*")
-    return any(not journal.name.endswith(".partial") for journal in journals)
+    # Named by the number of the shard; what lies beside them is of shards that may not be finished.
+    return any(each.name.isdigit() for each in writer.work_directory.glob("*.journal/*"))
 
 
 def _check_same(writer: StoreWriter, job: Job) -> None:

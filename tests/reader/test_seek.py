@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -220,6 +221,44 @@ def test_a_full_disk_costs_only_the_tables(folder, tmp_path, monkeypatch):
             arraystore.ingest(folder, path, progress=False)
     assert arraystore.verify(path, progress=False).ok
     assert not seek_file(path).exists()
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_what_could_not_be_put_together_gives_its_room_back(folder, tmp_path, monkeypatch, is_full):
+    path, parts, gather_tables = tmp_path / "store.zarr", [], fields_module.gather_tables
+
+    def gather(_, part, **__):
+        Path(part).write_bytes(b"some of them")
+        parts.append(Path(part))
+        if is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return False
+
+    def tables_of_images(*arguments):
+        assert not gather_tables(*arguments)
+        assert not parts[-1].exists()
+        return False
+
+    with monkeypatch.context() as patch:
+        patch.setattr(arraystore._core, "gather_tables", gather)
+        patch.setattr(fields_module, "gather_tables", tables_of_images)
+        arraystore.ingest(folder, path, progress=False)
+    assert len(parts) == 1
+    assert arraystore.index(path, progress=False).tables == sum(number % 5 != 3 for number in range(N))
+
+
+@pytest.mark.parametrize("name", ["store.zarr", "store.h5"])
+def test_tables_alone_are_nothing_packed(folder, tmp_path, monkeypatch, name):
+    def full(*_, journal, **__):
+        Path(journal).mkdir()
+        Path(journal, "0.seek").write_bytes(b"of a shard that was not finished")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(arraystore._core, "pack", full)
+        with pytest.raises(OSError, match="No space left"):
+            arraystore.ingest(folder, tmp_path / name, progress=False)
+    assert [each.name for each in tmp_path.iterdir()] == ["images"]
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "noise", "shifted", "ends beyond", "of another store"])

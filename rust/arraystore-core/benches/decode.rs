@@ -164,7 +164,7 @@ fn lost(title: &str, ratios: &[(String, f64)]) -> Vec<String> {
 fn batch(nbytes: usize) -> MmapMut {
     let memory = MmapMut::map_anon(nbytes).unwrap();
     #[cfg(target_os = "linux")]
-    memory.advise(memmap2::Advice::HugePage).unwrap();
+    let _ = memory.advise(memmap2::Advice::HugePage);
     memory
 }
 

@@ -172,6 +172,34 @@ fn a_second_call_writes_only_what_is_missing() {
 }
 
 #[test]
+fn seek_tables_are_those_of_the_shards_that_are_there() {
+    let fixture = Fixture::sound();
+    let with = PackOptions {
+        seek: Some(Compare(false)),
+        ..fixture.options()
+    };
+    let shards = fixture.pack_with(&with).unwrap().shards_written;
+    let order: Vec<u64> = (0..50).rev().chain([u64::MAX]).collect();
+    let gather = |name: &str| {
+        let path = fixture.file(name);
+        gather_tables(&with.journal, shards, 50, &order, &path).unwrap()
+    };
+    assert!(gather("all.seek"));
+    let expected = std::fs::read(fixture.file("all.seek")).unwrap();
+    // Of shards that are kept, and of one that is written again.
+    std::fs::remove_file(fixture.file("c/1")).unwrap();
+    fixture.pack_with(&with).unwrap();
+    assert!(gather("again.seek"));
+    assert_eq!(std::fs::read(fixture.file("again.seek")).unwrap(), expected);
+    // Not of one that is written again without.
+    std::fs::remove_file(fixture.file("c/1")).unwrap();
+    fixture.pack().unwrap();
+    assert!(!fixture.file("journal/1.seek").exists());
+    assert!(!gather("fewer.seek"));
+    assert!(!gather_tables(&with.journal, 1, 50, &order, &fixture.file("one.seek")).unwrap());
+}
+
+#[test]
 fn a_journal_of_another_plan_is_refused() {
     let fixture = Fixture::sound();
     fixture.pack().unwrap();

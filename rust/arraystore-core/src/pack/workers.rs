@@ -252,9 +252,8 @@ impl Workers<'_> {
             outcomes.append(filled.outcomes);
             tables.extend(filled.tables);
         }
-        if plan.options.seek.is_some() {
-            write_tables(&plan.seek_path(writing.shard), &tables)?;
-        }
+        let is_indexed = plan.options.seek.is_some();
+        write_tables(&plan.seek_path(writing.shard), is_indexed.then_some(&tables[..]))?;
         let journal = Journal {
             fingerprint: plan.fingerprint,
             first: plan.shards[writing.shard].start as u64,
@@ -278,13 +277,18 @@ impl Workers<'_> {
     }
 }
 
-/// Writes the seek tables of a shard, before its journal: what has a journal is whole.
-fn write_tables(path: &Path, tables: &[Made]) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io("remove", path)(error)),
-        _ => {}
+/// Replaces the seek tables of a shard, before its journal, so that those of what has a journal are whole. If they cannot be
+/// written there are none: they can be made later.
+fn write_tables(path: &Path, tables: Option<&[Made]>) -> Result<()> {
+    let remove = || match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
+        _ => Ok(()),
+    };
+    remove()?;
+    match tables.map(|tables| seek_file::write_made(path, tables.iter())) {
+        Some(Err(_)) => remove(),
+        _ => Ok(()),
     }
-    seek_file::write_made(path, tables.iter()).map(|_| ())
 }
 
 fn make_zeros(buffer: &mut Vec<u8>, nbytes: u64) -> Result<()> {
