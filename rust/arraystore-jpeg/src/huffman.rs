@@ -88,7 +88,7 @@ pub(crate) fn codes(spec: HuffmanSpec<'_>, most: u32) -> impl Iterator<Item = (u
 }
 
 /// The codes of an image: those of each class of components, first DC then AC.
-#[derive(Debug, Clone)]
+#[derive(Debug, Default)]
 pub(crate) struct Codes {
     pub(crate) canonical: Vec<[Canonical; 2]>,
     /// The class of each component.
@@ -102,47 +102,55 @@ pub(crate) type Specs<'a> = (HuffmanSpec<'a>, HuffmanSpec<'a>);
 const MOST: [u8; 2] = [15, 255];
 
 impl Codes {
-    /// Those of a frame, and what its file says of each class.
-    pub(crate) fn new<'a>(frame: &Frame<'a>) -> Result<(Self, Vec<Specs<'a>>), Declined> {
-        let mut specs: Vec<Specs<'a>> = Vec::with_capacity(3);
-        let mut class = [0; 3];
-        for (class, pair) in class.iter_mut().zip(frame.huffman).take(frame.sampling.components()) {
-            *class = specs.iter().position(|known| *known == pair).unwrap_or_else(|| {
-                specs.push(pair);
-                specs.len() - 1
-            });
+    /// Those of a frame, in the memory of these, and what its file says of each class.
+    pub(crate) fn remade<'a>(mut self, frame: &Frame<'a>) -> Result<(Self, impl Iterator<Item = Specs<'a>>), Declined> {
+        let (mut specs, mut count) = ([None; 3], 0);
+        self.class = [0; 3];
+        for (class, pair) in self
+            .class
+            .iter_mut()
+            .zip(frame.huffman)
+            .take(frame.sampling.components())
+        {
+            let known = specs[..count].iter().position(|known| *known == Some(pair));
+            *class = known.unwrap_or(count);
+            if known.is_none() {
+                specs[count] = Some(pair);
+                count += 1;
+            }
         }
-        let mut canonical = Vec::with_capacity(specs.len());
-        for &(dc, ac) in &specs {
+        self.canonical.clear();
+        for (dc, ac) in specs.into_iter().flatten() {
             let pair = [(dc, MOST[0]), (ac, MOST[1])].map(|(spec, most)| Canonical::new(spec, most));
             let [Some(dc), Some(ac)] = pair else {
                 return Err(Declined::Kind("it has an impossible Huffman table"));
             };
-            canonical.push([dc, ac]);
+            self.canonical.push([dc, ac]);
         }
-        Ok((Self { canonical, class }, specs))
+        Ok((self, specs.into_iter().flatten()))
     }
 }
 
 /// The tables of an image.
-#[derive(Debug, Clone)]
+#[derive(Debug, Default)]
 pub(crate) struct Tables {
     /// Wide tables of each class, DC and AC by turns, of `1 << bits` entries each.
     pub(crate) wide: Vec<Entry>,
     /// Bits that a wide table is asked with.
     pub(crate) bits: u32,
     pub(crate) codes: Codes,
+    parts: wide::Parts,
 }
 
 impl Tables {
-    /// Tables that are asked with `bits` bits.
-    pub(crate) fn new(frame: &Frame<'_>, bits: u32) -> Result<Self, Declined> {
-        let (codes, specs) = Codes::new(frame)?;
-        let mut wide = Vec::with_capacity(specs.len() << (bits + 1));
-        for (dc, ac) in specs {
-            wide::append(&mut wide, (dc, ac), bits);
+    /// Tables of a frame, that are asked with `bits` bits, in the memory of these.
+    pub(crate) fn remade(mut self, frame: &Frame<'_>, bits: u32) -> Result<Self, Declined> {
+        let (codes, specs) = self.codes.remade(frame)?;
+        self.wide.clear();
+        for specs in specs {
+            self.parts.append(&mut self.wide, specs, bits);
         }
-        Ok(Self { wide, bits, codes })
+        Ok(Self { bits, codes, ..self })
     }
 
     /// The symbol at the top of `window`, and the length of its code, by the table that begins at `start`.
@@ -171,7 +179,7 @@ pub(crate) struct Cache<T> {
     kept: Vec<Kept<T>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Kept<T> {
     /// Components, counts and symbols of all tables.
     key: Vec<u8>,
@@ -188,12 +196,12 @@ impl<T> Default for Cache<T> {
     }
 }
 
-impl<T> Cache<T> {
-    /// What was made for a frame, or now is; and how often it was asked for.
+impl<T: Default> Cache<T> {
+    /// What was made for a frame, or now is, of the memory of what was not asked for the longest; and how often it was asked for.
     pub(crate) fn find(
         &mut self,
         frame: &Frame<'_>,
-        build: impl FnOnce() -> Result<T, Declined>,
+        build: impl FnOnce(T) -> Result<T, Declined>,
     ) -> Result<(&mut T, u32), Declined> {
         let position = self.kept.iter().position(|kept| kept.is_of(frame));
         if let Some(position) = position {
@@ -201,9 +209,12 @@ impl<T> Cache<T> {
             self.kept[..=position].rotate_right(1);
             self.kept[0].times = self.kept[0].times.saturating_add(1);
         } else {
-            let made = build()?;
-            self.kept.truncate(MOST_KEPT - 1);
-            let key = parts_of(frame).flatten().copied().collect();
+            let is_full = self.kept.len() == MOST_KEPT;
+            let oldest = if is_full { self.kept.pop() } else { None };
+            let Kept { mut key, made, .. } = oldest.unwrap_or_default();
+            let made = build(made)?;
+            key.clear();
+            key.extend(parts_of(frame).flatten());
             self.kept.insert(0, Kept { key, made, times: 1 });
         }
         let Kept { made, times, .. } = &mut self.kept[0];
@@ -226,9 +237,9 @@ const TIMES_TO_WIDEN: u32 = 3;
 impl Cache<Tables> {
     /// The tables of a frame.
     pub(crate) fn tables(&mut self, frame: &Frame<'_>) -> Result<&Tables, Declined> {
-        let (tables, times) = self.find(frame, || Tables::new(frame, NARROW_BITS))?;
+        let (tables, times) = self.find(frame, |tables| tables.remade(frame, NARROW_BITS))?;
         if times == TIMES_TO_WIDEN {
-            *tables = Tables::new(frame, WIDE_BITS)?;
+            *tables = Tables::default().remade(frame, WIDE_BITS)?;
         }
         Ok(tables)
     }

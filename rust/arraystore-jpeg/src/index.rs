@@ -54,7 +54,7 @@ impl Indexer {
         stream.clear();
         let pieces = jpegs.map(|jpeg| {
             let frame = Frame::parse(jpeg)?;
-            strides.find(&frame, || Strides::new(&frame))?;
+            strides.find(&frame, |_| Strides::new(&frame))?;
             let bits = piece(frame.scan, stream);
             Ok((frame, bits))
         });

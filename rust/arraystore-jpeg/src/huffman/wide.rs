@@ -3,7 +3,7 @@
 //! Images may have tables of their own, so that making them counts as much as reading them: they are put together of whole
 //! parts. What stands behind a coefficient depends only on the bits that are left; it is made once for each number of them.
 
-use super::{codes, extend};
+use super::{Specs, codes, extend};
 use crate::frame::HuffmanSpec;
 
 /// What the next bits of a stream hold.
@@ -90,11 +90,59 @@ impl Entry {
     }
 }
 
-/// Appends the tables of DC and AC of a class of components, of `1 << bits` entries each.
-pub(super) fn append(wide: &mut Vec<Entry>, (dc, ac): (HuffmanSpec<'_>, HuffmanSpec<'_>), bits: u32) {
-    let tails = tails(ac, bits - 1);
-    append_table(wide, dc, bits, &tails, false);
-    append_table(wide, ac, bits, &tails, true);
+/// What tables are put together of, reused from class to class.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    /// What may stand behind a coefficient: in `count` bits that are left at `1 << count`.
+    tails: Vec<Tail>,
+    /// The codes that end a block, and their lengths.
+    ends: Vec<(usize, u32)>,
+}
+
+impl Parts {
+    /// Appends the tables of DC and AC of a class of components, of `1 << bits` entries each.
+    pub(super) fn append(&mut self, wide: &mut Vec<Entry>, (dc, ac): Specs<'_>, bits: u32) {
+        self.make_tails(ac, bits - 1);
+        append_table(wide, dc, bits, &self.tails, false);
+        append_table(wide, ac, bits, &self.tails, true);
+    }
+
+    /// Makes the tails of at most so many bits.
+    fn make_tails(&mut self, ac: HuffmanSpec<'_>, most: u32) {
+        let Self { tails: all, ends } = self;
+        all.clear();
+        all.resize(2 << most, Entry::NOTHING);
+        let widest = &mut all[1 << most..];
+        // Of a table of `1 << bits`, the entries whose windows begin with a code.
+        let place = |bits: u32, number: usize, length: u32| number << (bits - length)..(number + 1) << (bits - length);
+        let is_end = |symbol: u8| matches!(run_and_size(symbol), (0..Entry::ZERO_RUN, 0));
+        ends.clear();
+        ends.extend(codes(ac, most).filter_map(|(number, length, symbol)| is_end(symbol).then_some((number, length))));
+        for (number, length, symbol) in codes(ac, most) {
+            let widest = &mut widest[place(most, number, length)];
+            match run_and_size(symbol) {
+                (Entry::ZERO_RUN, 0) => {}
+                (_, 0) => widest.fill(Entry(Entry::END | u64::from(length))),
+                (run, size) if length + size <= most => {
+                    let left = most - length - size;
+                    for (value, part) in values(size).zip(widest.chunks_exact_mut(1 << left)) {
+                        let second = Entry::second(length + size, run, value);
+                        part.fill(second);
+                        for &(number, length) in ends.iter().take_while(|&&(_, length)| length <= left) {
+                            part[place(left, number, length)].fill(second.and_end(length));
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        for count in (0..most).rev() {
+            let (narrower, wider) = all.split_at_mut(2 << count);
+            for (tail, [wider, _]) in narrower[1 << count..].iter_mut().zip(wider.as_chunks().0) {
+                *tail = wider.within(count);
+            }
+        }
+    }
 }
 
 fn run_and_size(symbol: u8) -> (u32, u32) {
@@ -104,41 +152,6 @@ fn run_and_size(symbol: u8) -> (u32, u32) {
 /// The values of so many bits, in order.
 fn values(size: u32) -> impl Iterator<Item = i16> {
     (0..1_u64 << size).map(move |bits| extend(bits.checked_shl(64 - size).unwrap_or(0), size))
-}
-
-/// What may stand behind a coefficient, in at most so many bits that are left: in `count` bits at `1 << count`.
-fn tails(ac: HuffmanSpec<'_>, most: u32) -> Vec<Tail> {
-    let mut all = vec![Entry::NOTHING; 2 << most];
-    let widest = &mut all[1 << most..];
-    // Of a table of `1 << bits`, the entries whose windows begin with a code.
-    let place = |bits: u32, number: usize, length: u32| number << (bits - length)..(number + 1) << (bits - length);
-    let is_end = |symbol: u8| matches!(run_and_size(symbol), (0..Entry::ZERO_RUN, 0));
-    let ends: Vec<_> = codes(ac, most).filter(|&(_, _, symbol)| is_end(symbol)).collect();
-    for (number, length, symbol) in codes(ac, most) {
-        let widest = &mut widest[place(most, number, length)];
-        match run_and_size(symbol) {
-            (Entry::ZERO_RUN, 0) => {}
-            (_, 0) => widest.fill(Entry(Entry::END | u64::from(length))),
-            (run, size) if length + size <= most => {
-                let left = most - length - size;
-                for (value, part) in values(size).zip(widest.chunks_exact_mut(1 << left)) {
-                    let second = Entry::second(length + size, run, value);
-                    part.fill(second);
-                    for &(number, length, _) in ends.iter().take_while(|&&(_, length, _)| length <= left) {
-                        part[place(left, number, length)].fill(second.and_end(length));
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    for count in (0..most).rev() {
-        let (narrower, wider) = all.split_at_mut(2 << count);
-        for (tail, [wider, _]) in narrower[1 << count..].iter_mut().zip(wider.as_chunks().0) {
-            *tail = wider.within(count);
-        }
-    }
-    all
 }
 
 fn append_table(wide: &mut Vec<Entry>, spec: HuffmanSpec<'_>, bits: u32, tails: &[Tail], is_ac: bool) {
@@ -259,7 +272,7 @@ mod tests {
     #[test]
     fn entries_are_what_their_symbols_say() {
         let mut state = 1;
-        let mut kinds = [0; 5];
+        let (mut kinds, mut parts) = ([0; 5], Parts::default());
         for _ in 0..200 {
             let ((dc_counts, dc_symbols), (ac_counts, ac_symbols)) = (spec(&mut state, 15), spec(&mut state, 255));
             let dc = HuffmanSpec {
@@ -276,7 +289,7 @@ mod tests {
             };
             for bits in [9, 10, 11] {
                 let mut wide = Vec::new();
-                append(&mut wide, (dc, ac), bits);
+                parts.append(&mut wide, (dc, ac), bits);
                 assert_eq!(wide.len(), 2 << bits);
                 for (number, &entry) in (0_u64..).zip(&wide) {
                     let is_ac = number >> bits == 1;

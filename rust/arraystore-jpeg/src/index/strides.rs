@@ -64,7 +64,7 @@ impl Stride {
 }
 
 /// Tables to pass over symbols with.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Strides {
     /// DC and AC of each class of components, by turns.
     pub(super) all: Vec<Stride>,
@@ -74,8 +74,8 @@ pub(super) struct Strides {
 
 impl Strides {
     pub(super) fn new(frame: &Frame<'_>) -> Result<Self, Declined> {
-        let (codes, specs) = Codes::new(frame)?;
-        let mut all = Vec::with_capacity(specs.len() << (BITS + 1));
+        let (codes, specs) = Codes::default().remade(frame)?;
+        let mut all = Vec::with_capacity(codes.canonical.len() << (BITS + 1));
         for (dc, ac) in specs {
             let ac = ac_strides(ac);
             all.extend(dc_strides(dc, &ac));
