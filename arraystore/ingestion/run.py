@@ -199,7 +199,7 @@ class _Run:
         return self.packing.writer
 
     def all_steps(self) -> set[Path]:
-        """Return where the seek tables are to stand that have been made on the way."""
+        """Do them, and return where the seek tables stand that have been made on the way."""
         options, directory = self.job.options, self.writer.work_directory
         images = self.package.images
         spill_indirect(images.members, images.indices, directory / "images.bin")
