@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -24,14 +27,15 @@ from arraystore.threads import thread_count
 
 __all__ = ["Loader"]
 
-_STATE_VERSION = 1
+_STATE_VERSION = 2
 
 
 class Loader:
     """Batches of a store or view for a training loop; made by `Store.loader`, which describes its options.
 
     Each ``iter(loader)`` gives an epoch: from its beginning, or after `load_state_dict` from where that state was
-    taken. When an epoch has ended, the next one is `epoch` + 1. A new iterator ends an older one.
+    taken. When all batches of an epoch were given, the next one is `epoch` + 1. Of several iterators, the loader's
+    state is that of the last.
 
     Parameters
     ----------
@@ -89,8 +93,8 @@ class Loader:
 
     @property
     def epoch(self) -> int:
-        """Which epoch the next batch belongs to, from 0."""
-        return self._epoch
+        """Which epoch the next iterator gives, or the present one while its batches are given, from 0."""
+        return self._after() if self._has_ended() and not self._resumes else self._epoch
 
     @property
     def resumes(self) -> bool:
@@ -107,11 +111,10 @@ class Loader:
         return self._share.batches(self._start)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        running = None if self._running is None else self._running()
-        if running is not None:
-            running.close()
+        self._leave_running()
         if not self._resumes:
-            self._start = self._given = 0
+            # Who counts the batches never asks for one more than there are.
+            self._epoch, self._start, self._given = self.epoch, 0, 0
         self._resumes = False
         begun = _Epoch(self)
         self._running = weakref.ref(begun)
@@ -126,7 +129,7 @@ class Loader:
             From 0 to ``2**64 - 1``: with the seed, all that the order and the crops depend on.
         """
         wanted = integer("epoch", epoch, least=0, most=2**64 - 1)
-        if wanted != self._epoch:
+        if wanted != self._epoch or (self._has_ended() and not self._resumes):
             self._move_to(wanted, 0, 0, resumes=False)
 
     def state_dict(self) -> dict[str, int]:
@@ -135,7 +138,8 @@ class Loader:
         return {
             "version": _STATE_VERSION,
             "n": share.n,
-            "seed": int(self.options.seed),
+            "seed": self.options.seed,
+            "order": self._order_number,
             "epoch": self._epoch,
             "start": self._start,
             "batches": self._given,
@@ -154,12 +158,12 @@ class Loader:
         Parameters
         ----------
         state : mapping
-            As `state_dict` returned it, of the same records, seed and options.
+            As `state_dict` returned it, of the same records, seed, shuffle and weights.
 
         Raises
         ------
         InvalidRequestError
-            If it is of another number of records or another seed, or cannot be continued with these workers.
+            If it is of another number of records, seed or order, or cannot be continued with these workers.
         """
         numbers = _checked(state, self.state_dict())
         share = self._share
@@ -176,12 +180,35 @@ class Loader:
             batches = 0
         self._move_to(numbers["epoch"], start, batches, resumes=True)
 
+    @cached_property
+    def _order_number(self) -> int:
+        """A number that is another for other rows, another shuffle or other weights."""
+        order = self._order
+        basis = order.sums if isinstance(order, Drawn) else order.by_place if isinstance(order, Windowed) else None
+        parts = [self.table.selected_rows, basis]
+        number = crc32(repr((self.options.shuffle, [part is not None for part in parts])).encode())
+        for part in parts:
+            number = number if part is None else crc32(np.ascontiguousarray(part).data, number)
+        return number
+
     def _move_to(self, epoch: int, start: int, given: int, *, resumes: bool) -> None:
         """Say where the next iterator begins; one that runs goes on, and counts no more."""
         self._epoch, self._start, self._given, self._resumes = epoch, start, given, resumes
+        self._leave_running()
+
+    def _leave_running(self) -> None:
+        """Let the last iterator go on without the loader."""
         running = None if self._running is None else self._running()
         if running is not None:
             running.is_followed = False
+
+    def _has_ended(self) -> bool:
+        """Tell whether all batches of the epoch were given."""
+        return self._given == len(self) and self._start + self._given > 0
+
+    def _after(self) -> int:
+        """Return the number of the epoch after this; the last of all is followed by the first."""
+        return (self._epoch + 1) % 2**64
 
     def __reduce__(self) -> tuple[Callable[..., Loader], tuple[Any, ...]]:
         return _restored, (self.table, self.batch_size, self.options, self._memory, self.state_dict(), self._resumes)
@@ -197,7 +224,8 @@ class _Epoch(Iterator[dict[str, Any]]):
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
-        self._epoch = loader.epoch
+        self._process = os.getpid()
+        self._epoch = loader._epoch
         self._start = loader._start
         # Whether the loader is where this iterator is.
         self.is_followed = True
@@ -209,6 +237,10 @@ class _Epoch(Iterator[dict[str, Any]]):
     def __next__(self) -> dict[str, Any]:
         if self._queue is None:
             raise StopIteration
+        if self._process != os.getpid():
+            raise InvalidRequestError(
+                "this iterator was begun in another process, whose threads decode for it: iterate over the loader anew"
+            )
         loader = self._loader
         while self._next < self._end and len(self._pending) <= loader._ahead:
             self._pending.append(self._begun(self._queue, self._next))
@@ -216,8 +248,7 @@ class _Epoch(Iterator[dict[str, Any]]):
         if not self._pending:
             self.close()
             if self.is_followed:
-                # The last epoch of all is followed by the first.
-                loader._epoch, loader._start, loader._given = (self._epoch + 1) % 2**64, 0, 0
+                loader._epoch, loader._start, loader._given = loader._after(), 0, 0
             raise StopIteration
         try:
             batch = loader._batches.finish(self._pending.popleft())
@@ -237,7 +268,7 @@ class _Epoch(Iterator[dict[str, Any]]):
     def _begun(self, queue: _core.Queue, number: int) -> Pending:
         loader = self._loader
         positions = loader._share.positions(number, self._start)
-        rows = loader._order.rows(positions, seed=int(loader.options.seed), epoch=self._epoch)
+        rows = loader._order.rows(positions, seed=loader.options.seed, epoch=self._epoch)
         # A row that is drawn twice has two crops.
         keys = positions if isinstance(loader._order, Drawn) else None
         return loader._batches.begin(queue, rows, keys=keys, epoch=self._epoch)
@@ -286,8 +317,10 @@ def _checked(state: Mapping[str, int], own: Mapping[str, int]) -> dict[str, int]
     if lacking:
         raise InvalidRequestError(f"state: expected what state_dict returns, found none of {', '.join(lacking)}")
     numbers = {name: integer(f"state[{name!r}]", state[name], least=0, most=2**64 - 1) for name in own}
-    for name in ("version", "n", "seed"):
+    what = {"version": "a state of version", "n": "a store of as many records,", "seed": "the seed"}
+    for name in what:
         if numbers[name] != own[name]:
-            what = {"version": "a state of version", "n": "a store of as many records,", "seed": "the seed"}[name]
-            raise InvalidRequestError(f"state: expected {what} {own[name]}, found {numbers[name]}")
+            raise InvalidRequestError(f"state: expected {what[name]} {own[name]}, found {numbers[name]}")
+    if numbers["order"] != own["order"]:
+        raise InvalidRequestError("state: expected one of the same rows, shuffle and weights as those of this loader")
     return numbers

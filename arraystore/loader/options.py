@@ -67,13 +67,13 @@ class Options:
             raise InvalidRequestError(f"shuffle={self.shuffle!r}: expected 'full', 'window', or None for no shuffle")
         if self.weights is not None and self.shuffle != "full":
             raise InvalidRequestError(f"shuffle={self.shuffle!r}: rows drawn by weights come in random order")
-        integer("seed", self.seed, least=0, most=2**64 - 1)
-        integer("views", self.views, least=1, most=_MOST_VIEWS)
+        self._keep_integer("seed", least=0, most=2**64 - 1)
+        self._keep_integer("views", least=1, most=_MOST_VIEWS)
         if self.prefetch is not None:
-            integer("prefetch", self.prefetch, least=1, most=_MOST_PREFETCH)
+            self._keep_integer("prefetch", least=1, most=_MOST_PREFETCH)
         for one, all_ in (("rank", "world_size"), ("worker", "workers")):
-            count = integer(all_, getattr(self, all_), least=1, most=2**31)
-            integer(one, getattr(self, one), least=0, most=count - 1)
+            self._keep_integer(all_, least=1, most=2**31)
+            self._keep_integer(one, least=0, most=getattr(self, all_) - 1)
         for name in ("turn", "drop_last", "verify"):
             switch(name, getattr(self, name))
         if not isinstance(self.dna, bool | Mapping):
@@ -81,6 +81,10 @@ class Options:
         stores: object = self.beside
         if not isinstance(stores, Mapping) or not all(isinstance(each, Records) for each in stores.values()):
             raise InvalidRequestError('beside: expected a dict of open stores, {"original": other_store}')
+
+    def _keep_integer(self, name: str, *, least: int, most: int) -> None:
+        """Keep an integer as Python's: sums of NumPy's would be limited to their few bits."""
+        object.__setattr__(self, name, integer(name, getattr(self, name), least=least, most=most))
 
     def batches_ahead(self, nbytes: int) -> int:
         """Return how many batches of some bytes are decoded beyond the one that is waited for."""
