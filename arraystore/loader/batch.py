@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy.typing as npt
 
 from arraystore import _core
 from arraystore.errors import (
+    ArrayStoreError,
     DamagedStoreError,
     DecodeError,
     FormatError,
@@ -18,14 +21,15 @@ from arraystore.errors import (
     UnknownKeyError,
 )
 from arraystore.loader.options import Options
-from arraystore.loader.parts import Filling, check_names, filling_parts, lookups
+from arraystore.loader.parts import Filling, Lookup, check_names, filling_parts, lookups
 from arraystore.loader.ring import NewMemory, Ring
 from arraystore.reader.indexing import Rows
 from arraystore.reader.records import Records
 
 __all__ = ["BadRecord", "Batches", "Pending"]
 
-# What a record may be at fault of. A missing file or a wrong argument concerns all of them.
+# What a record may be at fault of. A missing file or a wrong argument concerns all of them, and so does a file of many
+# records that is not what it was.
 _ERRORS_OF_A_RECORD = (
     DamagedStoreError,
     DecodeError,
@@ -34,6 +38,8 @@ _ERRORS_OF_A_RECORD = (
     SourceError,
     UnknownKeyError,
 )
+
+_CODES_OF_A_FILE = ("file-too-short", "source-changed")
 
 # So many bad records are remembered one by one; the others are counted.
 _MOST_BAD = 10_000
@@ -121,7 +127,7 @@ class Batches:
 
         Raises
         ------
-        ArraystoreError
+        ArrayStoreError
             That of the first record that fails, unless the options let it pass.
         """
         rows, fillings = pending
@@ -129,33 +135,49 @@ class Batches:
         for filling in fillings:
             for index, error in filling.job.wait():
                 failures.setdefault(index, error)
-        arrays = {name: (array, filling.axis) for filling in fillings for name, array in filling.arrays.items()}
         bad = np.zeros(len(rows), np.bool_)
-        for index in sorted(failures):
-            bad[index] = True
-            self._judge(int(rows[index]), failures[index])
-        if self.options.bad == "fill":
+        self._judge(rows, failures, bad)
+        is_filled = self.options.bad == "fill"
+        # What is left out is not looked up.
+        sought = np.arange(len(rows)) if is_filled else np.flatnonzero(~bad)
+        values: dict[str, Any] = {}
+        for each in self._lookups:
+            values[each.name], lacking = self._values(each, rows[sought])
+            self._judge(rows, {int(sought[index]): error for index, error in lacking.items()}, bad)
+        arrays = {name: (array, filling.axis) for filling in fillings for name, array in filling.arrays.items()}
+        if is_filled:
             for array, axis in arrays.values():
                 # If one of its arrays failed, so has the record.
                 array[(slice(None), bad) if axis else bad] = 0
-            return self._batch(rows, {name: array for name, (array, _) in arrays.items()}) | {"bad": bad}
-        if not bad.any():
-            return self._batch(rows, {name: array for name, (array, _) in arrays.items()})
-        kept = {name: np.compress(~bad, array, axis) for name, (array, axis) in arrays.items()}
-        return self._batch(rows[~bad], kept)
+            values["bad"] = bad
+        elif bad.any():
+            arrays = {name: (np.compress(~bad, array, axis), axis) for name, (array, axis) in arrays.items()}
+            values = {name: _some(found, ~bad[sought]) for name, found in values.items()}
+            rows = rows[~bad]
+        return {**{name: array for name, (array, _) in arrays.items()}, **values, "row": rows}
 
-    def _batch(self, rows: Rows, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, Any]:
-        found = {each.name: each.values(rows) for each in self._lookups}
-        return {**arrays, **found, "row": rows}
+    def _values(self, lookup: Lookup, rows: Rows) -> tuple[Any, dict[int, Exception]]:
+        """Look up what belongs to some rows; if it may be missing, also return why, by their index."""
+        try:
+            return lookup.values(rows), {}
+        except ArrayStoreError:
+            if self.options.bad == "raise":
+                raise
+        return lookup.one_by_one(rows)
 
-    def _judge(self, row: int, error: Exception) -> None:
-        """Raise an error, or note it."""
-        if isinstance(error, IndexError) and not isinstance(error, MissingImageError):
-            stores = ", ".join(self.options.beside)
-            error = UnknownKeyError(f"record {row} ({self.table.keys[row]}): a store beside ({stores}) has no such key")
-        if self.options.bad == "raise" or not isinstance(error, _ERRORS_OF_A_RECORD):
-            raise error
-        self._note(row, error)
+    def _judge(self, rows: Rows, failures: Mapping[int, Exception], bad: npt.NDArray[np.bool_]) -> None:
+        """Raise the first of the errors of some records, or note them."""
+        for index in sorted(failures):
+            row, error = int(rows[index]), failures[index]
+            if isinstance(error, IndexError) and not isinstance(error, MissingImageError):
+                stores = ", ".join(self.options.beside)
+                key = self.table.keys[row]
+                error = UnknownKeyError(f"record {row} ({key}): a store beside ({stores}) has no such key")
+            if self.options.bad == "raise" or not _is_of_a_record(error):
+                raise error
+            if not bad[index]:
+                bad[index] = True
+                self._note(row, error)
 
     def _note(self, row: int, error: Exception) -> None:
         import multiprocessing
@@ -170,3 +192,12 @@ class Batches:
             warnings.warn(f"a record is {how}{where}: {error}", RuntimeWarning, stacklevel=5)
         if len(self.bad) < _MOST_BAD:
             self.bad.append(BadRecord(row, self.table.keys[row], error))
+
+
+def _is_of_a_record(error: Exception) -> bool:
+    return isinstance(error, _ERRORS_OF_A_RECORD) and error.code not in _CODES_OF_A_FILE
+
+
+def _some(values: Any, kept: npt.NDArray[np.bool_]) -> Any:
+    """Return the values that are kept, of an array or a list."""
+    return values[kept] if isinstance(values, np.ndarray) else list(compress(values, kept))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from arraystore import _core
-from arraystore.errors import InvalidRequestError
+from arraystore.errors import ArrayStoreError, InvalidRequestError
 from arraystore.loader.options import Options, names_of
 from arraystore.loader.ring import Memory, NewMemory, Ring
 from arraystore.reader.arguments import number
@@ -246,11 +247,26 @@ class Lookup:
         Gives those of some rows.
     names : list of str, optional
         What codes stand for.
+    missing : ndarray, optional
+        The value of a record that has none; None if not given.
     """
 
     name: str
     values: Callable[[Rows], Any]
     names: list[str] | None = None
+    missing: npt.NDArray[Any] | None = None
+
+    def one_by_one(self, rows: Rows) -> tuple[Any, dict[int, Exception]]:
+        """Return the values of some rows, and by their index the errors of those that failed, which have none."""
+        found: list[Any] = []
+        failures: dict[int, Exception] = {}
+        for index in range(len(rows)):
+            try:
+                found.extend(self.values(rows[index : index + 1]))
+            except ArrayStoreError as error:
+                failures[index] = error
+                found.append(self.missing)
+        return (found if self.missing is None else np.stack(found)), failures
 
 
 def filling_parts(table: Records, options: Options, *, memory: NewMemory = Ring) -> list[FillingPart]:
@@ -282,9 +298,9 @@ def lookups(table: Records, options: Options) -> list[Lookup]:
         If there is no such field, or a column cannot be an array of numbers.
     """
     found = [_labels(table, name) for name in names_of(options.labels)]
-    found += [_texts(table, name) for name in names_of(options.text)]
+    found += [_texts(table, name, verify=options.verify) for name in names_of(options.text)]
     if options.dna is not False:
-        found.append(_dna(table, options.dna if isinstance(options.dna, Mapping) else {}))
+        found.append(_dna(table, options.dna if isinstance(options.dna, Mapping) else {}, verify=options.verify))
     return found
 
 
@@ -323,14 +339,14 @@ def _labels(table: Records, name: str) -> Lookup:
     return Lookup(name, lambda rows: labels.codes[rows].astype(np.int64), labels.names)
 
 
-def _texts(table: Records, name: str) -> Lookup:
+def _texts(table: Records, name: str, *, verify: bool) -> Lookup:
     if name == table.handle.spec.key:
         return Lookup(name, lambda rows: table.keys[rows])
     field = table._field_name("text", name)
-    return Lookup(name, lambda rows: table.text(rows, field=field))
+    return Lookup(name, lambda rows: table.text(rows, field=field, verify=verify))
 
 
-def _dna(table: Records, given: Mapping[str, Any]) -> Lookup:
+def _dna(table: Records, given: Mapping[str, Any], *, verify: bool) -> Lookup:
     unknown = set(given) - {"length", "alphabet", "field"}
     if unknown:
         raise InvalidRequestError(f"dna: expected length, alphabet and field, found {', '.join(sorted(unknown))}")
@@ -338,7 +354,8 @@ def _dna(table: Records, given: Mapping[str, Any]) -> Lookup:
 
     form = DnaForm(**{name: value for name, value in given.items() if name != "field"})
     field = table._field_name("text", given.get("field"))
-    return Lookup("dna", lambda rows: table.dna(rows, length=form.length, alphabet=form.alphabet, field=field))
+    read = partial(table.dna, length=form.length, alphabet=form.alphabet, field=field, verify=verify)
+    return Lookup("dna", read, missing=np.full(form.length, form.padding, np.uint8))
 
 
 def _only_for_images(options: Options) -> None:

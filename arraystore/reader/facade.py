@@ -104,11 +104,12 @@ class Facade(Records):
         drop_last : bool, default False
             Leave out the records that cannot be divided among the ranks, and the last batch if it is not full.
         bad : {"raise", "skip", "fill"}
-            What to do with a record that cannot be read: raise its error; leave it out of the batch; or leave zeros in
-            its place, and mark it in ``"bad"``. The last two warn once, and keep it in `Loader.bad`; in a worker
-            process, where nobody sees that, they warn of each.
+            What to do with a record of which something that was asked for cannot be read: raise the error; leave it out
+            of the batch; or leave zeros in its place (a text is as one that is missing), and mark it in ``"bad"``. The
+            last two warn once, and keep it in `Loader.bad`; in a worker process, where nobody sees that, they warn of
+            each. A file of many records that is gone, cut short or changed is always an error.
         verify : bool, default True
-            Compare the bytes of each record with their checksum.
+            Compare the images or patches, texts and DNA of each record with their checksums.
         threads : int, optional
             See `arraystore.threads.thread_count`. Processes that share a machine should share its cores.
         prefetch : int, optional

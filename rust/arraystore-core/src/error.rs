@@ -107,9 +107,12 @@ pub enum Error {
          restore it, or delete the unfinished store and ingest again"
     )]
     SourceChanged { place: String, problem: String },
-    /// A source that is open as it is was written to or replaced.
+    /// A source that is open as it is, of many records, was written to or replaced.
     #[error("{place} has changed since it was opened: {problem}; open it again to read what is there now")]
     SourceOutdated { place: String, problem: String },
+    /// The same of one file of a folder: it concerns one record.
+    #[error("{place} has changed since it was opened: {problem}; open it again to read what is there now")]
+    FileOutdated { place: String, problem: String },
     /// The caller asked to stop; what is finished is kept.
     #[error("interrupted")]
     Interrupted,
@@ -137,6 +140,7 @@ impl Error {
             Self::BoxOutside { .. } => "box-outside",
             Self::Source { .. } => "source",
             Self::SourceChanged { .. } | Self::SourceOutdated { .. } => "source-changed",
+            Self::FileOutdated { .. } => "file-changed",
             Self::Interrupted => "interrupted",
             Self::Internal(_) => "internal",
         }

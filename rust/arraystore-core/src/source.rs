@@ -72,8 +72,8 @@ fn outdated(path: &Path, problem: String) -> Error {
     }
 }
 
-fn another_length(path: &Path, expected: u64, found: u64) -> Error {
-    outdated(path, format!("expected {expected} bytes, found {found}"))
+fn another_length(expected: u64, found: u64) -> String {
+    format!("expected {expected} bytes, found {found}")
 }
 
 /// Counts the calls into this crate, so that a file's length is asked for once a call and not once a record.
@@ -148,7 +148,7 @@ impl MappedFile {
         if let Some(listed) = self.listed {
             let found = Stamp::from(&metadata);
             if found.nbytes != listed.nbytes {
-                return Err(another_length(&self.path, listed.nbytes, found.nbytes));
+                return Err(outdated(&self.path, another_length(listed.nbytes, found.nbytes)));
             }
             if found != listed {
                 return Err(outdated(&self.path, "it was written to".to_owned()));
@@ -175,7 +175,7 @@ impl MappedFile {
             Ok(now) if (now.dev(), now.ino()) == opened.identity => match self.listed {
                 // Only its length: a file that was merely touched is no reason to stop, and its records have checksums.
                 Some(listed) if now.len() != listed.nbytes => {
-                    return Err(another_length(&self.path, listed.nbytes, now.len()));
+                    return Err(outdated(&self.path, another_length(listed.nbytes, now.len())));
                 }
                 _ => now.len().min(mapped),
             },
@@ -359,13 +359,17 @@ impl ByteSource for PlainFile {
             let file = File::open(&self.path).map_err(Error::io("open", &self.path))?;
             return read_exact(&file, &self.path, offset, out);
         };
+        let outdated = |problem| Error::FileOutdated {
+            place: self.path.display().to_string(),
+            problem,
+        };
         let file = File::open(&self.path).map_err(|error| match error {
-            error if is_gone(&error) => outdated(&self.path, "it is gone".to_owned()),
+            error if is_gone(&error) => outdated("it is gone".to_owned()),
             error => Error::io("open", &self.path)(error),
         })?;
         let found = file.metadata().map_err(Error::io("read", &self.path))?.len();
         if found != listed {
-            return Err(another_length(&self.path, listed, found));
+            return Err(outdated(another_length(listed, found)));
         }
         read_exact(&file, &self.path, offset, out)
     }

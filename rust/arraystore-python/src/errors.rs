@@ -39,7 +39,9 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
         Error::Format { .. } => FormatError::new_err(args),
         Error::Decode { .. } => DecodeError::new_err(args),
         Error::Source { .. } => SourceError::new_err(args),
-        Error::SourceChanged { .. } | Error::SourceOutdated { .. } => SourceChangedError::new_err(args),
+        Error::SourceChanged { .. } | Error::SourceOutdated { .. } | Error::FileOutdated { .. } => {
+            SourceChangedError::new_err(args)
+        }
         Error::Interrupted => PyKeyboardInterrupt::new_err(args.0),
         Error::Internal(_) => InternalError::new_err(args),
     }
