@@ -7,8 +7,8 @@
 use std::arch::x86_64::{
     __m512i, _mm256_loadu_si256, _mm512_add_epi16, _mm512_castsi256_si512, _mm512_cvtepi32_epi16, _mm512_loadu_si512,
     _mm512_mask_storeu_epi8, _mm512_maskz_permutex2var_epi8, _mm512_maskz_permutexvar_epi8, _mm512_mulhrs_epi16,
-    _mm512_permutex2var_epi8, _mm512_permutexvar_epi16, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_setzero_si512,
-    _mm512_slli_epi16, _mm512_storeu_si512, _mm512_sub_epi32, _mm512_xor_si512,
+    _mm512_permutex2var_epi8, _mm512_permutexvar_epi16, _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32,
+    _mm512_setzero_si512, _mm512_slli_epi16, _mm512_storeu_si512, _mm512_sub_epi32, _mm512_xor_si512,
 };
 
 use super::weights::{PADDING, Weights};
@@ -152,7 +152,7 @@ impl Table {
         assert!(self.positions.len() == groups && self.vectors.len() == groups * taps);
         assert!(source.pixels.len() >= (ROWS - 1) * source.stride + self.reach);
         assert!(out_stride >= groups * SAMPLES && out.len() >= ROWS * out_stride);
-        let middle = _mm512_set1_epi16(i16::MIN);
+        let middle = _mm512_set1_epi8(i8::MIN);
         let step = i16::try_from(self.channels).unwrap_or(0) << 8;
         let step = _mm512_set1_epi16(step);
         let groups = self.bases.iter().zip(&self.positions);
@@ -162,9 +162,9 @@ impl Table {
                 // SAFETY: `reach` is the largest base and the bytes that are loaded there; the last row has so many.
                 unsafe {
                     let from = source.pixels.as_ptr().add(row * source.stride + *base);
-                    window[0] = _mm512_loadu_si512(from.cast());
+                    window[0] = _mm512_xor_si512(_mm512_loadu_si512(from.cast()), middle);
                     if !NEAR {
-                        window[1] = _mm512_loadu_si512(from.add(NBYTES).cast());
+                        window[1] = _mm512_xor_si512(_mm512_loadu_si512(from.add(NBYTES).cast()), middle);
                     }
                 }
             }
@@ -178,7 +178,7 @@ impl Table {
                     } else {
                         _mm512_maskz_permutex2var_epi8(HIGH_BYTES, low, position, high)
                     };
-                    *sum = _mm512_add_epi16(*sum, _mm512_mulhrs_epi16(_mm512_xor_si512(values, middle), weights));
+                    *sum = _mm512_add_epi16(*sum, _mm512_mulhrs_epi16(values, weights));
                 }
                 position = _mm512_add_epi16(position, step);
             }
