@@ -259,6 +259,69 @@ fn sampling_factors_with_a_common_divisor_are_understood() {
     }
 }
 
+/// A JPEG of 64x64 whose components have any sampling factors: shades of gray that wander from block to block.
+fn with_factors(factors: [u8; 3], draws: &mut Draws) -> Vec<u8> {
+    let image = Size { height: 64, width: 64 };
+    let mut jpeg = encode(image, turbojpeg::Subsamp::None, false, draws);
+    let find = |jpeg: &[u8], marker| jpeg.windows(2).position(|pair| pair == [0xff, marker]).unwrap();
+    let (frame, scan) = (find(&jpeg, 0xc0), find(&jpeg, 0xda));
+    jpeg.truncate(scan + 2 + usize::from(u16::from_be_bytes([jpeg[scan + 2], jpeg[scan + 3]])));
+    for (component, &both) in factors.iter().enumerate() {
+        jpeg[frame + 11 + 3 * component] = both;
+    }
+    let sides = factors.map(|both| (u32::from(both >> 4), u32::from(both & 15)));
+    let most = |of: fn((u32, u32)) -> u32| sides.iter().map(|&each| of(each)).max().unwrap();
+    let count = 64_u32.div_ceil(8 * most(|(across, _)| across)) * 64_u32.div_ceil(8 * most(|(_, down)| down));
+    let mut bits = String::new();
+    for _ in 0..count {
+        for (component, (across, down)) in sides.into_iter().enumerate() {
+            for _ in 0..across * down {
+                // In the tables of the standard: a step of one up or down, and the end of the block.
+                let up = draws.up_to(1);
+                bits += &if component == 0 {
+                    format!("010{up}1010")
+                } else {
+                    format!("01{up}00")
+                };
+            }
+        }
+    }
+    bits.extend(std::iter::repeat_n('1', bits.len().next_multiple_of(8) - bits.len()));
+    for byte in bits.as_bytes().chunks(8) {
+        let byte = u8::from_str_radix(std::str::from_utf8(byte).unwrap(), 2).unwrap();
+        jpeg.push(byte);
+        if byte == 0xff {
+            jpeg.push(0);
+        }
+    }
+    jpeg.extend([0xff, 0xd9]);
+    jpeg
+}
+
+#[test]
+fn boxes_of_sampling_factors_without_a_name_are_those_of_the_whole() {
+    let mut draws = Draws::new(RandomKey {
+        seed: 9,
+        epoch: 0,
+        row: 0,
+    });
+    for factors in [
+        [0x11, 0x11, 0x11],
+        [0x22, 0x11, 0x11],
+        [0x31, 0x11, 0x11],
+        [0x42, 0x11, 0x11],
+        [0x24, 0x11, 0x11],
+        [0x41, 0x21, 0x21],
+        [0x21, 0x22, 0x22],
+        [0x11, 0x11, 0x12],
+    ] {
+        assert!(
+            boxes_agree(&with_factors(factors, &mut draws), &mut draws),
+            "{factors:x?}"
+        );
+    }
+}
+
 #[test]
 fn harmless_warnings_are_passed_over_and_others_are_not() {
     let mut draws = Draws::new(RandomKey {

@@ -95,8 +95,10 @@ impl Drop for Handle {
 struct Header {
     size: Size,
     four_inks: bool,
-    /// Set if a part of the image can be decoded by itself.
+    /// Set if the image is plain, so that a part of it can be decoded by itself.
     frame: Option<Frame>,
+    /// Whether libjpeg-turbo has a name for the sampling factors.
+    can_be_cut: bool,
 }
 
 impl Turbo {
@@ -270,6 +272,7 @@ impl Turbo {
             size,
             four_inks: matches!(colours, sys::TJCS_TJCS_CMYK | sys::TJCS_TJCS_YCCK),
             frame,
+            can_be_cut: get(sys::TJPARAM_TJPARAM_SUBSAMP) != sys::TJSAMP_TJSAMP_UNKNOWN,
         })
     }
 
@@ -422,11 +425,12 @@ fn with_known_revision(jpeg: &[u8]) -> Cow<'_, [u8]> {
 
 /// What to decode so that `wanted` comes out exactly: a margin, then out to the MCU.
 ///
-/// TurboJPEG's own crop treats its border as the border of the image, where fancy upsampling has no neighbour.
+/// TurboJPEG's own crop treats its border as the border of the image, where fancy upsampling has no neighbour; and it refuses
+/// sampling factors that it has no name for.
 fn area_to_decode(header: Header, wanted: CropBox) -> CropBox {
     let Some(Frame {
         mcu_height, mcu_width, ..
-    }) = header.frame
+    }) = header.frame.filter(|_| header.can_be_cut)
     else {
         return CropBox::whole(header.size);
     };
