@@ -65,7 +65,7 @@ impl SeekFile {
     }
 
     /// What is stored for a record: a checksum and a table, or nothing.
-    fn stored(&self, row: u64) -> Option<&[u8]> {
+    pub(crate) fn stored(&self, row: u64) -> Option<&[u8]> {
         if row >= self.count {
             return None;
         }
@@ -218,8 +218,6 @@ impl<'a> Output<'a> {
         ends.try_reserve_exact(usize::try_from(count).unwrap_or(usize::MAX))
             .map_err(|_| Error::Internal(format!("there is no memory for the places of {count} seek tables")))?;
         let mut file = BufWriter::new(File::create_new(path).map_err(io)?);
-        file.write_all(&MAGIC).map_err(io)?;
-        file.write_all(&count.to_le_bytes()).map_err(io)?;
         file.seek(SeekFrom::Start(HEADER_NBYTES + count * END_NBYTES))
             .map_err(io)?;
         Ok(Self {
@@ -253,13 +251,18 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Ends the file, so that it lasts.
+    /// Ends the file, so that it lasts. Before, it is none of tables: what tells that it is one comes last.
     fn finish(mut self) -> Result<Indexed> {
         let io = |error| Error::io("write", self.path)(error);
         self.file.seek(SeekFrom::Start(HEADER_NBYTES)).map_err(io)?;
         for end in &self.ends {
             self.file.write_all(&end.to_le_bytes()).map_err(io)?;
         }
+        self.file.rewind().map_err(io)?;
+        self.file.write_all(&MAGIC).map_err(io)?;
+        self.file
+            .write_all(&(self.ends.len() as u64).to_le_bytes())
+            .map_err(io)?;
         let file = self.file.into_inner().map_err(|error| io(error.into_error()))?;
         file.sync_all().map_err(io)?;
         Ok(self.indexed)
@@ -348,10 +351,13 @@ impl<'a> Making<'a> {
         Ok(())
     }
 
-    /// The next record: an image, and its [fingerprint].
+    /// The next record: an image, and its [fingerprint]. One that memory does not hold twice gets no table.
     pub(crate) fn add_jpeg(&mut self, jpeg: &[u8], fingerprint: u32) {
         let place = &mut self.jpegs[self.waiting.len()];
         place.clear();
+        if place.try_reserve(jpeg.len()).is_err() {
+            return self.add_none();
+        }
         place.extend_from_slice(jpeg);
         self.waiting.push(self.found.len());
         self.found.push(Some((0..0, fingerprint)));
@@ -437,6 +443,23 @@ mod tests {
         let found = tables([0, 7], &bytes).unwrap();
         assert_eq!(found.get(1, 7), Some(&table[..]));
         assert_eq!((found.get(1, 8), found.get(0, 7), found.get(2, 7)), (None, None, None));
+    }
+
+    #[test]
+    fn a_file_that_was_not_ended_is_none_of_tables() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("some.seek");
+        let mut output = Output::create(&path, 2).unwrap();
+        output.put(&[5; 100]).unwrap();
+        output.put(&[]).unwrap();
+        output.file.flush().unwrap();
+        assert!(std::fs::metadata(&path).unwrap().len() > 100 && SeekFile::open(path.clone()).is_none());
+        output.finish().unwrap();
+        let tables = SeekFile::open(path).unwrap();
+        assert_eq!(
+            (tables.count, tables.stored(0), tables.stored(1)),
+            (2, Some(&[5; 100][..]), Some(&[][..]))
+        );
     }
 
     #[test]

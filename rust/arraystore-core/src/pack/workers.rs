@@ -130,10 +130,10 @@ impl Workers<'_> {
                 return Ok(());
             }
             self.write(segment, writing, &buffer)?;
-            let tables = self.plan.options.seek.map(|Compare(compare)| {
-                let making = Making::new(&mut context.decoder, compare);
-                self.index(segment, &outcomes, &buffer, making)
-            });
+            let tables = match self.plan.options.seek {
+                Some(Compare(compare)) => self.try_index(segment, &outcomes, &buffer, compare, &mut context)?,
+                None => None,
+            };
             lock(&writing.segments)[segment.number] = Some(Filled { outcomes, tables });
             if writing.segments_left.fetch_sub(1, Ordering::AcqRel) == 1 {
                 self.finish(writing)?;
@@ -141,6 +141,23 @@ impl Workers<'_> {
         }
         context.keep();
         Ok(())
+    }
+
+    /// [`Workers::index`], or nothing if it panics: a store without tables is whole.
+    fn try_index(
+        &self,
+        segment: &Segment,
+        outcomes: &Outcomes,
+        buffer: &[u8],
+        compare: bool,
+        context: &mut Context,
+    ) -> Result<Option<Made>> {
+        let making = Making::new(&mut context.decoder, compare);
+        let made = catch_unwind(AssertUnwindSafe(|| self.index(segment, outcomes, buffer, making))).ok();
+        if made.is_none() {
+            *context = Context::take()?;
+        }
+        Ok(made)
     }
 
     /// Makes the seek tables of the records of a segment, whose bytes are in the buffer.
@@ -246,14 +263,18 @@ impl Workers<'_> {
         let target = &plan.options.target;
         target.seal(plan, writing.shard, &*self.file(writing)?)?;
         let mut outcomes = Outcomes::default();
-        let mut tables = Vec::new();
+        let mut made = Vec::new();
         for filled in lock(&writing.segments).drain(..) {
             let filled = filled.ok_or_else(|| Error::Internal("a segment was not written".to_owned()))?;
             outcomes.append(filled.outcomes);
-            tables.extend(filled.tables);
+            made.push(filled.tables);
         }
-        let is_indexed = plan.options.seek.is_some();
-        write_tables(&plan.seek_path(writing.shard), is_indexed.then_some(&tables[..]))?;
+        // Those of all segments, or none.
+        let tables = plan
+            .options
+            .seek
+            .and_then(|_| made.into_iter().collect::<Option<Vec<_>>>());
+        write_tables(&plan.seek_path(writing.shard), tables.as_deref())?;
         let journal = Journal {
             fingerprint: plan.fingerprint,
             first: plan.shards[writing.shard].start as u64,
