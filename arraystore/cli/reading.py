@@ -133,7 +133,9 @@ def _of_images(store: arraystore.Store, rows: Rows, batch_size: int, size: int) 
 
 
 def _of_arrays(store: arraystore.Store, rows: Rows, batch_size: int) -> list[Reading]:
-    shapes = {name: (array.shape[1:], array.dtype) for name, array in store.arrays(rows[:1]).items()}
+    # By name: of a store with one field, `arrays` gives the array alone, yet it takes a mapping of any number.
+    firsts = {name: store.arrays(rows[:1], field=name) for name in store.info()["arrays"]}
+    shapes = {name: (array.shape[1:], array.dtype) for name, array in firsts.items()}
 
     def arrays(*, verify: bool) -> Begin:
         def begin(store: arraystore.Store, rows: Rows, threads: int) -> Round:

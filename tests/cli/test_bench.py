@@ -1,6 +1,7 @@
 """`arraystore bench`: every way to read a store is measured, and what bounds the loop is told from the figures."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -55,6 +56,16 @@ def test_all_ways_to_read_patches_are_measured(patches, capsys):
     }
     # Widefield and ground truth, float32.
     assert {line["item_nbytes"] for line in told["lines"]} == {2 * 128 * 128 * 4}
+
+
+def test_patches_of_one_field_are_measured(tmp_path, capsys):
+    package = make_biosr(tmp_path / "package", 4)
+    for folder in package.root.glob("*/*_gt"):
+        shutil.rmtree(folder)
+    arraystore.ingest(package.root, tmp_path / "some.zarr", progress=False)
+    told = found(tmp_path / "some.zarr", capsys)
+    assert {line["item_nbytes"] for line in told["lines"]} == {128 * 128 * 4}
+    assert told["headroom"]["work"] == "arrays, with checksums"
 
 
 def test_the_table_has_a_line_for_each_figure(images, capsys):
