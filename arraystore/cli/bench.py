@@ -34,7 +34,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         description="Reads random records of a store: original bytes, whole images, random crops, the loader; or "
         "patches. With one thread, two, four and so on. Then the same loop with the files not in memory, in memory, "
         "and as if reading were free, and which of disk, processors and memory bounds it. The files of the store are "
-        "dropped from the page cache for it. Nothing is written.",
+        "dropped from the page cache for it, if the system can; else it is said. Nothing is written.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

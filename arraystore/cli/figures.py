@@ -26,6 +26,9 @@ _BUSY = 0.85
 _ALIKE = 0.85
 _MEMORY_FULL = 0.6
 
+# Files count as on disk if this part of their records was read from one; compressed patches are fewer bytes there.
+_COLD = 0.25
+
 Bound = Literal["disk", "processors", "memory", "waiting"]
 _WORDS: dict[Bound, str] = {
     "disk": "the disk",
@@ -39,6 +42,9 @@ _WORDS: dict[Bound, str] = {
 class Headroom:
     """The same loop with the files in three places, and what bounds it.
 
+    The cold loop is one round, which also waits for memory that is used for the first time: it may be slower than the
+    warm one where no disk is. So the disk is named only if it was read.
+
     Attributes
     ----------
     work : str
@@ -47,6 +53,8 @@ class Headroom:
         With how many threads.
     cold, warm, free : Measured
         With the files on disk, in memory, and in the caches of the processor, as if reading were free.
+    cold_share : float
+        How many bytes the cold loop had read from a disk, for each byte of its records.
     memory_use, memory_limit : float
         Bytes a second that the warm loop reads and writes at least, and that this machine can copy.
     """
@@ -56,36 +64,49 @@ class Headroom:
     cold: Measured
     warm: Measured
     free: Measured
+    cold_share: float
     memory_use: float
     memory_limit: float
 
     @property
     def bound(self) -> Bound:
         """What bounds the warm loop: ``"memory"``, ``"processors"`` or ``"waiting"``, such as for other processes."""
-        if self.memory_use > _MEMORY_FULL * self.memory_limit:
+        # What is more than memory can move is in the caches of the processor.
+        if _MEMORY_FULL * self.memory_limit < self.memory_use <= self.memory_limit:
             return "memory"
         return "processors" if self.warm.busy_cores > _BUSY * self.threads else "waiting"
 
     @property
-    def cold_bound(self) -> Bound:
-        """What bounds the loop over files that are not in memory: ``"disk"``, or as `bound`."""
+    def cold_bound(self) -> Bound | None:
+        """What bounds the loop over files on a disk: ``"disk"``, or as `bound`; None if they were not read from one."""
+        if self.cold_share < _COLD:
+            return None
         return "disk" if self.cold.per_s < _ALIKE * self.warm.per_s else self.bound
 
     def __str__(self) -> str:
-        places = (("files on disk", self.cold), ("files in memory", self.warm), ("if reading were free", self.free))
+        first = "files read for the first time" if self.cold_bound is None else "files on disk"
+        places = ((first, self.cold), ("files in memory", self.warm), ("if reading were free", self.free))
         lines = [f"  {f'head-room: {self.work}':<37} {'threads':>7} {'a second':>12}  {'busy':>5}"]
         for name, each in places:
             disk = f"   {each.disk_bytes_per_s / 1e6:,.0f} MB/s from disk" if each.disk_bytes_per_s > 1e6 else ""
             busy = f"{each.busy_cores / self.threads:5.0%}"
             lines.append(f"    {name:<35} {self.threads:>7} {each.per_s:>12,.0f}  {busy}{disk}")
-        share = self.memory_use / self.memory_limit
-        return "\n".join(
-            [
-                *lines,
-                f"    bounded by: {_WORDS[self.cold_bound]}; with the files in memory, {_WORDS[self.bound]}",
-                f"    memory: {share:.0%} of the {self.memory_limit / 1e9:,.1f} GB/s that these threads can move",
-            ]
-        )
+        return "\n".join([*lines, *self._bounds(), self._memory()])
+
+    def _bounds(self) -> list[str]:
+        if self.cold_bound is not None:
+            return [f"    bounded by: {_WORDS[self.cold_bound]}; with the files in memory, {_WORDS[self.bound]}"]
+        return [
+            f"    bounded by: {_WORDS[self.bound]}, with the files in memory",
+            f"    files on disk: not measured, since {self.cold_share:.0%} of their bytes were seen to come from one;",
+            "    the others stayed in memory, or lie where the system does not count",
+        ]
+
+    def _memory(self) -> str:
+        limit = f"the {self.memory_limit / 1e9:,.1f} GB/s that these threads can move"
+        if self.memory_use > self.memory_limit:
+            return f"    memory: {self.memory_use / 1e9:,.1f} GB/s, more than {limit}: part of it stays in the caches"
+        return f"    memory: {self.memory_use / self.memory_limit:.0%} of {limit}"
 
 
 @dataclass(frozen=True)
@@ -186,8 +207,16 @@ def _headroom(path: str, loop: Reading, rows: Rows, threads: int, seconds: float
         cold = _speed(loop, store, rows, threads, seconds, once=True)
         warm = _speed(loop, store, rows, threads, seconds)
         free = _speed(loop, store, np.resize(rows[:_FREE_RECORDS], len(rows)), threads, seconds)
-    moved = warm.per_s * (loop.read_nbytes + loop.written_nbytes)
-    return Headroom(loop.name, threads, cold, warm, free, moved, memory_bytes_per_s(threads))
+    return Headroom(
+        loop.name,
+        threads,
+        cold,
+        warm,
+        free,
+        cold_share=cold.disk_bytes_per_s / (cold.per_s * loop.read_nbytes),
+        memory_use=warm.per_s * (loop.read_nbytes + loop.written_nbytes),
+        memory_limit=memory_bytes_per_s(threads),
+    )
 
 
 def _speed(

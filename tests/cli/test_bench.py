@@ -1,7 +1,9 @@
 """`arraystore bench`: every way to read a store is measured, and what bounds the loop is told from the figures."""
 
 import json
+import os
 import shutil
+import tempfile
 from dataclasses import replace
 
 import pytest
@@ -109,16 +111,44 @@ def test_files_that_are_forgotten_stay_what_they_are(images):
 SPEED = Measured(1000.0, 900.0, 1100.0, 2.0, 2.0, 0.0)
 
 
+HEADROOM = Headroom("some loop", 2, SPEED, SPEED, SPEED, cold_share=1.0, memory_use=1e9, memory_limit=1e10)
+SLOW = replace(SPEED, per_s=500.0)
+
+
 @pytest.mark.parametrize(
     ("changes", "bound", "cold_bound"),
     [
         ({}, "processors", "processors"),
-        ({"cold": replace(SPEED, per_s=500.0)}, "processors", "disk"),
+        ({"cold": SLOW}, "processors", "disk"),
+        ({"cold": SLOW, "cold_share": 0.0}, "processors", None),
         ({"memory_use": 7e9}, "memory", "memory"),
+        ({"memory_use": 2.4e10}, "processors", "processors"),
         ({"warm": replace(SPEED, busy_cores=1.2)}, "waiting", "waiting"),
     ],
 )
 def test_what_bounds_a_loop_follows_from_its_figures(changes, bound, cold_bound):
-    headroom = Headroom("some loop", 2, SPEED, SPEED, SPEED, memory_use=1e9, memory_limit=1e10)
-    changed = replace(headroom, **changes)
+    changed = replace(HEADROOM, **changes)
     assert (changed.bound, changed.cold_bound) == (bound, cold_bound)
+
+
+def test_what_came_from_no_disk_is_not_told_of_one():
+    said = str(replace(HEADROOM, cold=SLOW, cold_share=0.02))
+    assert "bounded by: the processors, with the files in memory" in said
+    assert "2% of their bytes" in said
+    assert "the disk" not in said
+    assert "files on disk  " not in said
+
+
+def test_what_the_caches_hold_is_not_called_a_share_of_memory():
+    said = str(replace(HEADROOM, memory_use=2.4e10))
+    assert "24.0 GB/s, more than the 10.0 GB/s" in said
+    assert "240%" not in said
+    assert "10% of the 10.0 GB/s" in str(HEADROOM)
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no file system in memory")
+def test_a_store_in_memory_is_not_bounded_by_a_disk(images, capsys):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        told = found(shutil.copytree(images, f"{folder}/some.zarr"), capsys)
+    assert told["headroom"]["cold_bound"] is None
+    assert told["headroom"]["cold_share"] == 0
