@@ -49,6 +49,16 @@ def test_all_ways_to_read_images_are_measured(images, capsys):
     assert told["headroom"]["warm"]["per_s"] > 0
 
 
+def test_records_without_an_image_do_not_make_images_smaller(tmp_path, capsys):
+    package = make_bioscan5m(tmp_path / "package", 12, distinct=4, rows_without_image=9)
+    arraystore.ingest(package.sources(), tmp_path / "some.zarr", metadata=package.metadata, progress=False)
+    with arraystore.open(tmp_path / "some.zarr") as store:
+        lengths = [len(jpeg) for jpeg in store.jpeg(store.status == 0)]
+        assert len(lengths) < len(store)
+    (line,) = (each for each in found(tmp_path / "some.zarr", capsys)["lines"] if each["work"] == "original bytes")
+    assert line["item_nbytes"] == sum(lengths) / len(lengths)
+
+
 def test_all_ways_to_read_patches_are_measured(patches, capsys):
     told = found(patches, capsys)
     assert {line["work"] for line in told["lines"]} == {
