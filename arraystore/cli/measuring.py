@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -15,7 +16,11 @@ import numpy as np
 __all__ = ["Measured", "forget_files", "measure", "memory_bytes_per_s"]
 
 _LEAST_ROUNDS = 3
-_COPIED_NBYTES = 64 << 20
+
+# What all threads copy together, whatever their number: with its copy, more than the caches of most machines hold.
+_COPIED_NBYTES = 256 << 20
+# What each of them copies, if need be in several passes: with less, it would be done before the last one begins.
+_THREAD_NBYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,8 @@ def _disk_nbytes() -> int:
 def forget_files(path: Path) -> None:
     """Ask the system to drop the files of a store from its page cache; they must not be mapped then.
 
+    It may not do so: whether the files were read from a disk after it, `Measured.disk_bytes_per_s` says.
+
     Parameters
     ----------
     path : Path
@@ -101,9 +108,12 @@ def forget_files(path: Path) -> None:
             continue
         descriptor = os.open(each, os.O_RDONLY)
         try:
-            # What is not yet on disk stays in memory: a store that was just made.
-            os.fsync(descriptor)
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            # What is not yet on disk stays in memory: a store that was just made. Some file systems that cannot be
+            # written to refuse it.
+            with suppress(OSError):
+                os.fsync(descriptor)
+            with suppress(OSError):
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(descriptor)
 
@@ -114,22 +124,24 @@ def memory_bytes_per_s(threads: int) -> float:
     Parameters
     ----------
     threads : int
-        Each copies 64 MiB of its own.
+        They share 256 MiB; each copies its part until it has copied 64 MiB.
 
     Returns
     -------
     float
         Bytes read and bytes written, a second.
     """
-    pairs = [(np.ones(_COPIED_NBYTES, np.uint8), np.ones(_COPIED_NBYTES, np.uint8)) for _ in range(threads)]
+    source, target = (np.array_split(np.ones(_COPIED_NBYTES, np.uint8), threads) for _ in range(2))
+    passes = max(1, threads * _THREAD_NBYTES // _COPIED_NBYTES)
 
-    def copy(pair: tuple[np.ndarray[tuple[int], np.dtype[np.uint8]], ...]) -> None:
-        np.copyto(pair[1], pair[0])  # it lets go of the interpreter
+    def copy(part: int) -> None:
+        for _ in range(passes):
+            np.copyto(target[part], source[part])  # it lets go of the interpreter
 
     times: list[float] = []
     with ThreadPoolExecutor(threads) as pool:
         for _ in range(5):
             begun = time.perf_counter()
-            list(pool.map(copy, pairs))
+            list(pool.map(copy, range(threads)))
             times.append(time.perf_counter() - begun)
-    return 2 * threads * _COPIED_NBYTES / min(times)
+    return 2 * passes * _COPIED_NBYTES / min(times)

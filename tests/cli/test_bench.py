@@ -1,17 +1,20 @@
 """`arraystore bench`: every way to read a store is measured, and what bounds the loop is told from the figures."""
 
+import errno
 import json
 import os
 import shutil
 import tempfile
+import tracemalloc
 from dataclasses import replace
 
 import pytest
 
 import arraystore
 from arraystore import cli
+from arraystore.cli import measuring
 from arraystore.cli.figures import Headroom
-from arraystore.cli.measuring import Measured, forget_files, measure
+from arraystore.cli.measuring import Measured, forget_files, measure, memory_bytes_per_s
 from arraystore.testing import make_bioscan5m
 from arraystore.testing.biosr import make_biosr
 
@@ -116,6 +119,27 @@ def test_files_that_are_forgotten_stay_what_they_are(images):
     before = {path: path.read_bytes() for path in images.rglob("*") if path.is_file()}
     forget_files(images)
     assert {path: path.read_bytes() for path in images.rglob("*") if path.is_file()} == before
+
+
+def test_files_that_cannot_be_forgotten_are_not_measured_on_disk(images, capsys, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    # As a file system does that cannot be written to.
+    monkeypatch.setattr(os, "fsync", refuse)
+    monkeypatch.setattr(os, "posix_fadvise", refuse)
+    assert found(images, capsys)["headroom"]["cold_bound"] is None
+
+
+def test_more_threads_copy_no_more_memory(monkeypatch):
+    monkeypatch.setattr(measuring, "_COPIED_NBYTES", 1 << 20)
+    monkeypatch.setattr(measuring, "_THREAD_NBYTES", 1 << 18)
+    tracemalloc.start()
+    try:
+        assert memory_bytes_per_s(32) > 0
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
 
 
 SPEED = Measured(1000.0, 900.0, 1100.0, 2.0, 2.0, 0.0)
