@@ -31,6 +31,9 @@ _SIDE = 128
 # The most exact of the ranks that a record has is its label.
 _RANKS = ("order", "family", "subfamily", "genus", "species")
 
+# Of what holds texts of the data: a page with MathJax would take dollar signs in them for formulas.
+_NO_MATH = 'class="tex2jax_ignore mathjax_ignore"'
+
 _CELL = "display:inline-block;margin:4px;vertical-align:top;text-align:center;font-size:11px"
 
 
@@ -101,7 +104,7 @@ class Grid:
         shown = self.table.select(self.rows)
         words = self._words(shown)
         cells = [self._cell(shown, row, key, words[row]) for row, key in enumerate(shown.keys)]
-        return f"<div>{''.join(cells)}</div>"
+        return f"<div {_NO_MATH}>{''.join(cells)}</div>"
 
     def _cell(self, shown: Records, row: int, key: str, words: Sequence[str]) -> str:
         lines = [f"<b>{html.escape(key)}</b>", *map(html.escape, words)]
@@ -189,7 +192,7 @@ class Record(Mapping[str, Any]):
         rows = "".join(_entry(name, value) for name, value in entries.items())
         picture = picture_html(self._table, 0, 2 * _SIDE)
         return (
-            f'<div style="display:flex;gap:16px;align-items:flex-start"><div>{picture}</div>'
+            f'<div {_NO_MATH} style="display:flex;gap:16px;align-items:flex-start"><div>{picture}</div>'
             f'<table style="font-size:12px">{rows}</table></div>'
         )
 
@@ -216,7 +219,7 @@ def summary_html(table: Records) -> str:
         pictures = Grid(table, np.sort(drawn), columns=None, size=_SIDE)._repr_html_()
     except (ArrayStoreError, OSError) as error:
         pictures = f"<p>{html.escape(str(error))}</p>"
-    return f"<div>{lines}{pictures}</div>"
+    return f"<div {_NO_MATH}>{lines}{pictures}</div>"
 
 
 def _described(table: Records) -> str:

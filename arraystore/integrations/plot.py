@@ -101,15 +101,20 @@ class Plot:
         if not counts:
             raise InvalidRequestError(f"column {column!r}: all values are missing, so there is nothing to plot")
         axes = _axes(ax)
-        bars = {str(name): count for name, count in list(counts.items())[:most]}
+        # By position: a label may well be called "missing".
+        bars = [(str(name), count) for name, count in list(counts.items())[:most]]
         others = sum(list(counts.values())[most:])
         if others:
-            bars[f"{len(counts) - most:,} others"] = others
+            bars.append((f"{len(counts) - most:,} others", others))
         missing = int(values.isna().sum())
         if missing:
-            bars["missing"] = missing
-        axes.barh(list(bars)[::-1], list(bars.values())[::-1])
-        axes.set(xlabel="records", title=f"{column}: {len(counts):,} values in {len(values):,} records")
+            bars.append(("missing", missing))
+        bars.reverse()
+        axes.barh(range(len(bars)), [count for _, count in bars])
+        # What a column holds is text: a dollar sign in it must not begin a formula.
+        axes.set_yticks(range(len(bars)), labels=[name for name, _ in bars], parse_math=False)
+        axes.set_title(f"{column}: {len(counts):,} values in {len(values):,} records", parse_math=False)
+        axes.set_xlabel("records")
         return axes
 
 

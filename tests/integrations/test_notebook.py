@@ -138,6 +138,11 @@ def test_text_is_no_markup(tmp_path):
             assert "a&lt;b&gt;&amp;" in shown._repr_html_()
 
 
+def test_no_text_is_taken_for_a_formula(store):
+    for shown in (store, store.show(), store.record(0)):
+        assert shown._repr_html_().startswith('<div class="tex2jax_ignore mathjax_ignore"')
+
+
 def test_a_record_is_a_mapping_with_its_picture(store, sound):
     row = int(sound[3])
     record = store.record(store.keys[row])
@@ -242,6 +247,25 @@ def test_plots_count_what_the_columns_hold(store):
     assert store.plot.sizes(sizes) is sizes
     with pytest.raises(UnknownColumnError):
         store.plot.classes("nothing")
+
+
+def test_any_label_has_a_bar_of_its_own(tmp_path):
+    pytest.importorskip("matplotlib").use("agg")
+    labels = ["missing", "$x_{$", "1 others", "", "$x_{$", "plain", "$x_{$", "missing", "1 others"]
+    table = tmp_path / "photos.csv"
+    table.write_text("\n".join(["file,$y_{$,order", *(f"p{row},{label},a" for row, label in enumerate(labels))]))
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.new("RGB", (8, 8)).save(folder / "p0.jpg")
+    arraystore.ingest(folder, tmp_path / "photos.zarr", metadata=table, key="file", progress=False)
+    with arraystore.open(tmp_path / "photos.zarr") as store:
+        axes = store.plot.classes("$y_{$", top=3)
+    # Labels that look like math would stop it.
+    axes.figure.canvas.draw()
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    bars = [(name, bar.get_width()) for name, bar in zip(names, axes.patches, strict=True)]
+    assert bars[::-1] == [("$x_{$", 3), ("1 others", 2), ("missing", 2), ("1 others", 1), ("missing", 1)]
+    assert axes.get_title() == "$y_{$: 4 values in 9 records"
 
 
 def test_without_matplotlib_a_plot_says_what_to_install(store, monkeypatch):
