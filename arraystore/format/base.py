@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from arraystore.format.columns import Column
+    from arraystore.format.columns import Column, StringColumn
     from arraystore.format.spec import StoreSpec
 
 # Group of the keys and of their index; a ragged field of texts like any other, which is none of the specification.
@@ -77,6 +77,22 @@ class StoredItems:
     codec: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class StringChunks:
+    """How a column of strings is read a chunk at a time: one value must not cost five million.
+
+    Parameters
+    ----------
+    rows : int
+        Rows in a chunk; the last may have fewer.
+    read : callable
+        Reads the chunk of a number, after all that it is made of was compared with its checksums.
+    """
+
+    rows: int
+    read: Callable[[int], StringColumn]
+
+
 class Layout(Protocol):
     """A finished store: what it says of itself, and where its arrays lie.
 
@@ -104,6 +120,9 @@ class Layout(Protocol):
 
     def read_column(self, name: str) -> Column:
         """Read one column, after all that it is made of was compared with its checksums."""
+
+    def string_chunks(self, name: str) -> StringChunks | None:
+        """Return how a column is read in chunks; None if it is none of strings, or chunks have no checksums."""
 
     def files(self) -> Mapping[str, int]:
         """Return the bytes of each file of the store, by its path in it."""

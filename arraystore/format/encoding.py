@@ -213,16 +213,19 @@ def _categories(source: ColumnSource, n: int) -> npt.NDArray[Any]:
 
 
 def _numbers(source: ColumnSource, name: str, n: int) -> npt.NDArray[Any]:
-    _check_length(source, name, n)
+    check_length(source, name, n)
     return source.numbers(name, n)
 
 
 def _strings(source: ColumnSource, name: str, n: int) -> npt.NDArray[Any]:
-    _check_length(source, name, n)
+    check_length(source, name, n)
     return source.strings(name, n)
 
 
-def _check_length(source: ColumnSource, name: str, n: int) -> None:
-    # Compared before it is read: a hostile shape would ask for any amount of memory.
+def check_length(source: ColumnSource, name: str, n: int) -> None:
+    """Raise FormatError if an array of a column has another number of values.
+
+    Compared before it is read: a hostile shape would ask for any amount of memory.
+    """
     if (found := source.length(name)) != n:
         raise FormatError(f"expected {n} values in {name or 'it'}, found {found}")

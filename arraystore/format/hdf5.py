@@ -140,6 +140,10 @@ class Hdf5Layout:
 
         return read_column(self.path, name, n=self.spec.n, checksums=self.spec.checksums)
 
+    def string_chunks(self, name: str) -> None:  # noqa: ARG002 (of the protocol)
+        """Return None: the strings of a column have one checksum."""
+        return
+
     def files(self) -> dict[str, int]:
         """Return the bytes of the one file, by its name."""
         return {self.path.name: self.path.stat().st_size}

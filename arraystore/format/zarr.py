@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from arraystore.format.arrays import (
     has_item_each,
     items_form_of,
 )
-from arraystore.format.base import COLUMNS, KEY, Advance, Pieces, Problem, StoredItems
+from arraystore.format.base import COLUMNS, KEY, Advance, Pieces, Problem, StoredItems, StringChunks
 from arraystore.format.durable import TEMPORARY
 from arraystore.format.spec import StoreSpec
 
@@ -194,17 +194,38 @@ class ZarrLayout:
         from arraystore.format.zarr_columns import read_column
 
         columns = self.node(COLUMNS)
-        self._check_files(f"{columns}/{name}/")
+        self._check_files(self._column_files(name))
         return read_column(self.path / columns, name, n=self.spec.n)
 
-    def _check_files(self, prefix: str) -> None:
+    def string_chunks(self, name: str) -> StringChunks | None:
+        """Return how a column of strings is read a chunk at a time; None for another column.
+
+        Errors are those of `read_column`; of a damaged chunk, when it is read.
+        """
+        from arraystore.format.zarr_columns import string_chunks
+
+        columns = self.node(COLUMNS)
+        self._check_files([path for path in self._column_files(name) if path.endswith(f"/{DOCUMENT}")])
+
+        def check(paths: Sequence[str]) -> None:
+            # A chunk of nothing but fill values has no file.
+            listed = (f"{columns}/{path}" for path in paths)
+            self._check_files([path for path in listed if path in self.spec.checksums])
+
+        return string_chunks(self.path / columns, name, n=self.spec.n, check=check)
+
+    def _column_files(self, name: str) -> list[str]:
+        prefix = f"{self.node(COLUMNS)}/{name}/"
+        if prefix + DOCUMENT not in self.spec.checksums:
+            raise FormatError(f"{self.path}: the store has no {prefix.removesuffix('/')}, or no checksums for it")
+        return [path for path in self.spec.checksums if path.startswith(prefix)]
+
+    def _check_files(self, paths: Sequence[str]) -> None:
         from arraystore import _core
 
-        expected = {path: checksum for path, checksum in self.spec.checksums.items() if path.startswith(prefix)}
-        if prefix + DOCUMENT not in expected:
-            raise FormatError(f"{self.path}: the store has no {prefix.removesuffix('/')}, or no checksums for it")
         advice = "restore the file from a copy; arraystore verify lists all that is damaged"
-        for path, checksum in expected.items():
+        for path in paths:
+            checksum = self.spec.checksums[path]
             try:
                 found = _core.file_crc32c(str(self.path / path))
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from arraystore.errors import FormatError
-from arraystore.format.columns import Column, Texts
-from arraystore.format.encoding import ENCODING, read_encoded, string_parts, write_frame
+from arraystore.format.base import StringChunks
+from arraystore.format.columns import Column, StringColumn, Texts
+from arraystore.format.encoding import ENCODING, check_length, members_of, read_encoded, string_parts, write_frame
 from arraystore.format.writer import Frame
 
 if TYPE_CHECKING:
@@ -99,10 +101,56 @@ def read_column(directory: Path, name: str, *, n: int) -> Column:
         If there is no such column, it has another number of values, or it is encoded in a way that format 1 does not
         have.
     """
-    import zarr
+    with _errors_named(directory, name):
+        return read_encoded(_Source(directory / name), n)
 
+
+def string_chunks(directory: Path, name: str, *, n: int, check: Callable[[Sequence[str]], None]) -> StringChunks | None:
+    """Return how a column of strings is read a chunk at a time.
+
+    Parameters
+    ----------
+    directory : Path
+        Directory of the data frame.
+    name : str
+        Name of the column.
+    n : int
+        Number of records, which is that of the values.
+    check : callable
+        Given the paths of files below `directory`, compares them with their checksums.
+
+    Returns
+    -------
+    StringChunks or None
+        None if it is another column.
+
+    Raises
+    ------
+    FormatError
+        As `read_column`.
+    """
+    with _errors_named(directory, name):
+        source = _Source(directory / name)
+        arrays = members_of(source) or ("",)
+        if source.encoding not in ("string-array", "nullable-string-array"):
+            return None
+        for array in arrays:
+            check_length(source, array, n)
+        rows = source.chunk_rows(arrays[0])
+
+    def read(number: int) -> StringColumn:
+        start, stop = number * rows, min((number + 1) * rows, n)
+        check([f"{name}/{file}" for array in arrays for file in source.files(array, start, stop)])
+        with _errors_named(directory, name):
+            return StringColumn(*(source.part(array, start, stop) for array in arrays))
+
+    return StringChunks(rows, read)
+
+
+@contextmanager
+def _errors_named(directory: Path, name: str) -> Iterator[None]:
     try:
-        return read_encoded(_Source(zarr.open(directory / name, mode="r", zarr_format=3)), n)
+        yield
     except FormatError as error:
         raise FormatError(f"{directory}: column {name!r}: {error}", error.code) from error
     # zarr-python and its codecs raise anything for what they cannot read.
@@ -113,12 +161,12 @@ def read_column(directory: Path, name: str, *, n: int) -> Column:
 class _Source:
     """See `arraystore.format.encoding.ColumnSource`."""
 
-    def __init__(self, node: Any) -> None:
+    def __init__(self, path: Path) -> None:
         import zarr
 
-        self._node = node
-        self.is_group = isinstance(node, zarr.Group)
-        self.encoding: object = node.attrs.get(ENCODING)
+        self._node: Any = zarr.open(path, mode="r", zarr_format=3)
+        self.is_group = isinstance(self._node, zarr.Group)
+        self.encoding: object = self._node.attrs.get(ENCODING)
 
     def length(self, name: str) -> int:
         shape = self._array(name).shape
@@ -131,6 +179,20 @@ class _Source:
         return values
 
     strings = numbers
+
+    def chunk_rows(self, name: str) -> int:
+        """Return how many rows a file of an array has."""
+        return int(self._array(name).chunks[0])
+
+    def files(self, name: str, start: int, stop: int) -> list[str]:
+        """Return the files of some rows of an array, by their paths below the column."""
+        rows = self.chunk_rows(name)
+        return [f"{name}/c/{number}".lstrip("/") for number in range(start // rows, -(-stop // rows))]
+
+    def part(self, name: str, start: int, stop: int) -> npt.NDArray[Any]:
+        """Read some rows of an array."""
+        values: npt.NDArray[Any] = self._array(name)[start:stop]
+        return values
 
     def _array(self, name: str) -> Any:
         return self._node[name] if name else self._node

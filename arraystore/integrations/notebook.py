@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from arraystore.errors import ArrayStoreError, InvalidRequestError
-from arraystore.format.columns import CategoricalColumn
 from arraystore.integrations.pictures import picture_html
 from arraystore.reader.arguments import integer
 from arraystore.reader.columns import unknown_column
@@ -33,6 +32,9 @@ _RANKS = ("order", "family", "subfamily", "genus", "species")
 
 # Of what holds texts of the data: a page with MathJax would take dollar signs in them for formulas.
 _NO_MATH = 'class="tex2jax_ignore mathjax_ignore"'
+
+# A line between what the store says of a record and what its table says.
+_GROUP = "border-bottom:1px solid"
 
 _CELL = "display:inline-block;margin:4px;vertical-align:top;text-align:center;font-size:11px"
 
@@ -188,20 +190,24 @@ class Record(Mapping[str, Any]):
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        entries = {self._table.handle.spec.key: self.key, "row": f"{self.row:,}", **self._shown_values()}
-        rows = "".join(_entry(name, value) for name, value in entries.items())
+        rows = "".join(f'<tbody style="{_GROUP}">{"".join(entries)}</tbody>' for entries in self._entries() if entries)
         picture = picture_html(self._table, 0, 2 * _SIDE)
         return (
             f'<div {_NO_MATH} style="display:flex;gap:16px;align-items:flex-start"><div>{picture}</div>'
             f'<table style="font-size:12px">{rows}</table></div>'
         )
 
-    def _shown_values(self) -> dict[str, Any]:
-        """Return what the table beside the picture says; for what cannot be read, why."""
-        readers: dict[str, Callable[[], Any]] = {"size": lambda: " × ".join(map(str, self.size))}
-        readers |= {name: partial(self.__getitem__, name) for name in self}
-        readers |= {name: partial(self._table.text, 0, field=name) for name in self._text_fields()}
-        return {name: _value_or_reason(read) for name, read in readers.items()}
+    def _entries(self) -> Iterator[list[str]]:
+        """Return the lines of the table beside the picture: the store's own, those of the columns, those of the texts.
+
+        For what cannot be read, a line says why. Columns may have the names of the store's own lines.
+        """
+        size = _value_or_reason(lambda: " × ".join(map(str, self.size)))
+        own = [(self._table.handle.spec.key, self.key), ("row", f"{self.row:,}"), ("size", size)]
+        yield [_entry(name, value) for name, value in own]
+        yield [_entry(name, _value_or_reason(partial(self.__getitem__, name))) for name in self]
+        readers = {name: partial(self._table.text, 0, field=name) for name in self._text_fields()}
+        yield [_entry(name, _value_or_reason(read)) for name, read in readers.items()]
 
     def _text_fields(self) -> list[str]:
         return [field.name for field in self._table.handle.spec.fields if field.kind == "text"]
@@ -247,8 +253,8 @@ def _labels(table: Records) -> list[str | None]:
     """Return for each record the label of the most exact rank that it has."""
     labels: list[str | None] = [None] * len(table)
     for name in _RANKS:
-        # Free text is read as a whole: too much for a caption.
-        if name in table.columns and isinstance(table.handle.column(name), CategoricalColumn):
-            values = table.columns[name].to_numpy()
+        # Free text is too much for a caption.
+        if name in table.columns and (column := table.columns[name]).categories is not None:
+            values = column.to_numpy()
             labels = [label if value is None else str(value) for value, label in zip(values, labels, strict=True)]
     return labels

@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Column", "Mask", "StoredColumn", "check_stored", "freeze", "is_missing", "need_pandas", "need_pyarrow"]
+__all__ = [
+    "Column",
+    "Mask",
+    "StoredColumn",
+    "check_stored",
+    "freeze",
+    "is_missing",
+    "need_pandas",
+    "need_pyarrow",
+    "take",
+]
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 StoredColumn: TypeAlias = CategoricalColumn | NumericColumn | NullableColumn | StringColumn
@@ -54,7 +64,7 @@ class Column:
 
     def __init__(self, name: str, stored: StoredColumn, rows: Rows | None = None) -> None:
         self.name = name
-        self._stored = stored if rows is None else _take(stored, rows)
+        self._stored = stored if rows is None else take(stored, rows)
 
     def __len__(self) -> int:
         return len(self._stored)
@@ -63,8 +73,8 @@ class Column:
         """Return one value, or an array of the values that NumPy indexing gives."""
         # The rows are taken before strings are made of them: one value must not cost five million.
         if isinstance(index, int | np.integer):
-            return _values(_take(self._stored, np.array([range(len(self))[index]])))[0]
-        return _values(_take(self._stored, np.arange(len(self))[index]))
+            return _values(take(self._stored, np.array([range(len(self))[index]])))[0]
+        return _values(take(self._stored, np.arange(len(self))[index]))
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.to_numpy())
@@ -217,7 +227,8 @@ def is_missing(value: object) -> bool:
     return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
-def _take(stored: StoredColumn, rows: Rows) -> StoredColumn:
+def take(stored: StoredColumn, rows: Rows) -> StoredColumn:
+    """Return rows of a column."""
     match stored:
         case CategoricalColumn(codes, categories):
             return CategoricalColumn(codes[rows], categories)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from arraystore.errors import InvalidRequestError, UnknownColumnError
 from arraystore.reader.column import Column, StoredColumn, need_pandas, need_pyarrow
-from arraystore.reader.indexing import Rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,13 +23,11 @@ class Columns(Mapping[str, Column]):
     names : sequence of str
         Their names in order.
     load : callable
-        Reads one of them from the store.
+        Reads one of them.
     keys : callable
         Gives the name of the key and the keys of all rows.
     n : int
         Number of rows.
-    rows : ndarray of int64, optional
-        Which rows of the store, and in what order; all of them if not given.
     """
 
     def __init__(
@@ -40,13 +37,11 @@ class Columns(Mapping[str, Column]):
         load: Callable[[str], StoredColumn],
         keys: Callable[[], tuple[str, list[str]]],
         n: int,
-        rows: Rows | None = None,
     ) -> None:
         self._names = tuple(names)
         self._load = load
         self._keys = keys
         self._n = n
-        self._rows = rows
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -56,7 +51,7 @@ class Columns(Mapping[str, Column]):
     def __getitem__(self, name: str) -> Column:
         if name not in self._names:
             raise unknown_column(name, self._names)
-        return Column(name, self._load(name), self._rows)
+        return Column(name, self._load(name))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -13,12 +14,13 @@ import numpy.typing as npt
 from arraystore import _core
 from arraystore.errors import InvalidRequestError
 from arraystore.format.arrays import KEY_DTYPES, field_dtypes
-from arraystore.format.base import KEY, Layout
+from arraystore.format.base import KEY, Layout, StringChunks
 from arraystore.format.containers import open_layout
 from arraystore.format.seek import cached_seek_path, seek_path
 from arraystore.format.spec import StoreSpec
 
 if TYPE_CHECKING:
+    from arraystore.format.columns import StringColumn
     from arraystore.reader.array_field import ArrayField
     from arraystore.reader.column import StoredColumn
     from arraystore.virtual.opened import OpenedSource
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["Handle", "open_store", "reopen_source"]
 
 _T = TypeVar("_T")
+
+# Of so many rows, strings are looked up in their chunks; of more, it is quicker to read the column.
+_FEW_ROWS = 32
 
 
 class Handle:
@@ -111,6 +116,34 @@ class Handle:
             return stored
 
         return self._once("column", name, read)
+
+    def column_rows(self, name: str, rows: npt.NDArray[np.int64]) -> StoredColumn:
+        """Return rows of a column; of strings, only the chunks of a few rows are read, each of them once."""
+        from arraystore.reader.column import take
+
+        if len(rows) <= _FEW_ROWS and ("column", name) not in self._made:
+            chunks = self._once("chunks", name, lambda: self.layout.string_chunks(name))
+            if chunks is not None:
+                return self._strings(name, chunks, rows)
+        return take(self.column(name), rows)
+
+    def _strings(self, name: str, chunks: StringChunks, rows: npt.NDArray[np.int64]) -> StringColumn:
+        from arraystore.format.columns import StringColumn
+        from arraystore.reader.column import check_stored, freeze
+
+        def read(number: int) -> StringColumn:
+            stored = chunks.read(number)
+            check_stored(name, stored, min(chunks.rows, self.spec.n - number * chunks.rows))
+            freeze(stored)
+            return stored
+
+        found = [
+            (self._once(f"chunk {number}", name, partial(read, number)), place)
+            for number, place in (divmod(row, chunks.rows) for row in rows.tolist())
+        ]
+        values = np.array([stored.values[place] for stored, place in found], object)
+        missing = [stored.mask[place] for stored, place in found if stored.mask is not None]
+        return StringColumn(values, np.array(missing) if missing else None)
 
     def numbers(self, field: str, array: str) -> npt.NDArray[np.generic]:
         """Return one number of every record, read-only: ``status`` or ``nbytes`` of a field; read once."""

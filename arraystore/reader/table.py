@@ -63,12 +63,12 @@ class RecordTable:
         """Columns by name, each read when it is first asked for."""
         from arraystore.reader.columns import Columns
 
+        rows = self._store_rows
         return Columns(
             self.handle.layout.column_names,
-            load=self.handle.column,
+            load=self.handle.column if rows is None else lambda name: self.handle.column_rows(name, rows),
             keys=lambda: (self.handle.spec.key, self.keys.to_list()),
             n=len(self),
-            rows=self._store_rows,
         )
 
     def row(self, key: str) -> int:

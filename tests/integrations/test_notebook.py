@@ -164,6 +164,20 @@ def test_a_record_is_a_mapping_with_its_picture(store, sound):
         record["nothing"]
 
 
+def test_columns_named_as_what_the_store_says_are_shown_beside_it(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.new("RGB", (8, 6)).save(folder / "a.jpg")
+    table = tmp_path / "photos.csv"
+    table.write_text("file,size,row\na,large,seventh\n")
+    arraystore.ingest(folder, tmp_path / "photos.zarr", metadata=table, key="file", progress=False)
+    with arraystore.open(tmp_path / "photos.zarr") as store:
+        record = store.record(0)
+        assert_sound_html(record)
+        lines = re.findall(r"<th[^>]*>(.*?)</th><td[^>]*>(.*?)</td>", record._repr_html_())
+    assert lines == [("file", "a"), ("row", "0"), ("size", "6 × 8"), ("size", "large"), ("row", "seventh")]
+
+
 def test_a_large_image_is_made_small(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()

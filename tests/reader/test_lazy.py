@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import arraystore
+from arraystore.errors import DamagedStoreError
+from arraystore.format import zarr_columns
 
 GUESTS = ("zarr", "anndata", "numcodecs", "h5py", "pandas", "pyarrow", "torch")
 
@@ -66,6 +68,27 @@ def test_only_the_column_that_is_named_is_loaded(request, path, use):
     with arraystore.open(request.getfixturevalue(path)) as store:
         use(store)
         assert [made for made in store.handle._made if made[0] == "column"] == [("column", "order")]
+
+
+def test_of_a_column_of_strings_one_chunk_is_read_for_one_value(package, store, tmp_path, monkeypatch):
+    monkeypatch.setattr(zarr_columns, "STRING_CHUNK_ROWS", 8)
+    # Those of the mask in which nothing is missing have no file.
+    monkeypatch.setattr(zarr_columns, "CHUNK_ROWS", 4)
+    arraystore.ingest(package.sources(), tmp_path / "some.zarr", metadata=package.metadata, progress=False)
+    expected = store.columns["sampleid"].to_numpy()
+    assert None in expected
+    with arraystore.open(tmp_path / "some.zarr") as chunked:
+        assert chunked.record(19)["sampleid"] == expected[19]
+        assert [made for made in chunked.handle._made if made[1] == "sampleid"][1:] == [("chunk 2", "sampleid")]
+        for rows in ([59, 0, 17, 0], range(30, 50), []):
+            assert chunked.select(rows).columns["sampleid"].to_numpy().tolist() == expected[list(rows)].tolist()
+        assert ("column", "sampleid") not in chunked.handle._made
+        assert chunked.columns["sampleid"].to_numpy().tolist() == expected.tolist()
+    (tmp_path / "some.zarr/columns/sampleid/values/c/2").unlink()
+    with arraystore.open(tmp_path / "some.zarr") as damaged:
+        assert damaged.record(15)["sampleid"] == expected[15]
+        with pytest.raises(DamagedStoreError, match="sampleid/values/c/2: the file is missing"):
+            damaged.record(16)["sampleid"]
 
 
 def test_a_column_is_loaded_once_for_a_store_and_its_views(store_path, monkeypatch):
