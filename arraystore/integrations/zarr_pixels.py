@@ -43,6 +43,10 @@ def pixels(
     The array is read-only, and has a chunk for each record: its JPEG. What is read is decoded then, and no more than
     what is selected. It can be pickled, used by several threads, and opened by dask, xarray and napari.
 
+    dask makes a task of each chunk unless it is told otherwise, which takes it seconds a million. So give it several
+    records at once: ``dask.array.from_zarr(array, chunks=(256, -1, -1, -1))``, ``xarray.open_zarr(array.store,
+    consolidated=False, chunks={"record": 256})``. With ``chunks=None`` xarray does without dask.
+
     Parameters
     ----------
     records : Store or View

@@ -234,8 +234,8 @@ def test_the_zarrs_pipeline_leaves_it_to_zarr_python(package_store, expected):
 def test_dask_reads_it_lazily(package_store, expected):
     dask_array = pytest.importorskip("dask.array")
     array = arraystore.pixels(package_store)
-    lazy = dask_array.from_zarr(array, chunks=(8, *array.chunks[1:]))
-    assert lazy.chunksize[0] == 8
+    lazy = dask_array.from_zarr(array, chunks=(8, -1, -1, -1))
+    assert lazy.chunksize == (8, *array.shape[1:])
     np.testing.assert_array_equal(lazy[4:20, 30:60].compute(scheduler="threads"), expected[4:20, 30:60])
     mean = lazy.mean(axis=(1, 2)).compute(scheduler="threads")
     np.testing.assert_allclose(mean, expected.mean(axis=(1, 2)))
@@ -250,6 +250,16 @@ def test_xarray_opens_it_by_names(package_store, expected):
         np.testing.assert_array_equal(image.isel(record=[9, 3], y=slice(5, 50)), expected[[9, 3], 5:50])
         labelled = image.assign_coords(record=list(array.store.records.keys))
         np.testing.assert_array_equal(labelled.sel(record=package_store.keys[6]), expected[6])
+
+
+def test_xarray_has_chunks_of_several_records_for_dask(package_store, expected):
+    pytest.importorskip("dask.array")
+    xarray = pytest.importorskip("xarray")
+    array = arraystore.pixels(package_store)
+    with xarray.open_zarr(array.store, consolidated=False, chunks={"record": 8}) as dataset:
+        image = dataset["image"]
+        assert image.data.chunksize == (8, *array.shape[1:])
+        np.testing.assert_array_equal(image[4:20].compute(scheduler="threads"), expected[4:20])
 
 
 def test_nothing_of_it_is_loaded_before_it_is_asked_for():
