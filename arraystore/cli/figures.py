@@ -42,8 +42,8 @@ _WORDS: dict[Bound, str] = {
 class Headroom:
     """The same loop with the files in three places, and what bounds it.
 
-    The cold loop is one round, which also waits for memory that is used for the first time: it may be slower than the
-    warm one where no disk is. So the disk is named only if it was read.
+    The cold loop is one round, the first that maps the files, and may be slower than the warm one where no disk is: so
+    the disk is named only if it was read.
 
     Attributes
     ----------

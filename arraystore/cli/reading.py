@@ -30,6 +30,7 @@ class Reading:
         For the table.
     begin : callable
         For a store, rows and threads, makes what reads all of them in batches, again and again into the same memory.
+        That is written to first, so that no round waits for its pages.
     read_nbytes, written_nbytes : float
         Bytes of a record in the store and in a batch, on average; what several of them share is in the store once.
     is_threaded : bool
@@ -100,7 +101,7 @@ def _holds_arrays(store: arraystore.Store) -> bool:
 
 def _of_images(store: arraystore.Store, rows: Rows, batch_size: int, size: int) -> list[Reading]:
     def crops(store: arraystore.Store, rows: Rows, threads: int) -> Round:
-        out = np.zeros((batch_size, size, size, 3), np.uint8)
+        out = np.ones((batch_size, size, size, 3), np.uint8)
         return _in_batches(
             rows, batch_size, lambda some: store.crops(some, size, flip=0.5, out=out[: len(some)], threads=threads)
         )
@@ -139,7 +140,7 @@ def _of_arrays(store: arraystore.Store, rows: Rows, batch_size: int) -> list[Rea
 
     def arrays(*, verify: bool) -> Begin:
         def begin(store: arraystore.Store, rows: Rows, threads: int) -> Round:
-            out = {name: np.zeros((batch_size, *shape), dtype) for name, (shape, dtype) in shapes.items()}
+            out = {name: np.ones((batch_size, *shape), dtype) for name, (shape, dtype) in shapes.items()}
 
             def read(some: Rows) -> None:
                 place = {name: array[: len(some)] for name, array in out.items()}
