@@ -14,6 +14,7 @@ from arraystore.format.arrays import field_dtypes
 from arraystore.format.base import Layout
 from arraystore.format.containers import open_layout
 from arraystore.format.seek import seek_path
+from arraystore.format.workspace import workspace
 from arraystore.ingestion.progress import Progress
 
 if TYPE_CHECKING:
@@ -102,14 +103,12 @@ def write_tables(field: Field, path: Path, *, check: Check, threads: int, shown:
     tuple of int
         Images with a table, images that are left to libjpeg-turbo, and bytes of all tables.
     """
-    part = path.with_name(path.name + ".part")
-    part.unlink(missing_ok=True)
-    try:
+    # Nothing keeps another process from making them as well: the last one that is finished stays.
+    with workspace(path.parent, path.name) as directory:
+        part = directory / path.name
         with shown.phase("make seek tables", total=len(field)) as advance:
             found = field.write_seek(str(part), compare=check == "pixels", threads=threads, progress=advance)
         part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     return found
 
 

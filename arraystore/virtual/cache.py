@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
 import os
 import shutil
-import tempfile
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from arraystore.errors import ArrayStoreError
 from arraystore.format.base import Layout
 from arraystore.format.containers import open_layout
+from arraystore.format.durable import TEMPORARY
 from arraystore.format.seek import cached_seek_path
+from arraystore.format.workspace import remove_if_abandoned, workspace
 from arraystore.sources.registry import published_as
 from arraystore.virtual.request import Request, are_unchanged, digest
 
@@ -24,8 +23,6 @@ FOLDER_VARIABLE = "ARRAYSTORE_CACHE_DIR"
 SWITCH_VARIABLE = "ARRAYSTORE_CACHE"
 
 _OFF = ("0", "no", "off", "false")
-_TEMPORARY = ".tmp"
-_YOUNG_S = 60.0
 # A file system that is full or read-only; any other error is of the source.
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -143,7 +140,8 @@ def build_in_cache(request: Request, build: Callable[[Path], bool]) -> Layout | 
             _logger.info("%s: removed, it was of an older state of %s", other, ", ".join(request.paths))
             shutil.rmtree(other, ignore_errors=True)
             for tables in folder.glob(cached_seek_path(other, "*").name):
-                tables.unlink(missing_ok=True)
+                # Those of a writer that was killed stand in a directory.
+                remove_if_abandoned(tables) if tables.is_dir() else tables.unlink(missing_ok=True)
     return layout
 
 
@@ -153,36 +151,14 @@ def _entries(folder: Path, request: Request) -> list[Path]:
 
 @contextmanager
 def _workspace(folder: Path, request: Request) -> Iterator[Path]:
-    """Make a directory that is locked while its process lives, and remove those whose processes were killed."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in folder.glob(f"{request.name}.*{_TEMPORARY}"):
-            _remove_if_abandoned(path)
-        temporary = Path(tempfile.mkdtemp(prefix=f"{request.name}.", suffix=_TEMPORARY, dir=folder))
-    except OSError as error:
-        raise CacheUnusableError(str(error)) from error
-    descriptor = os.open(temporary, os.O_RDONLY)
-    try:
-        # Some network file systems know no locks.
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield temporary
-    finally:
-        os.close(descriptor)
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _remove_if_abandoned(path: Path) -> None:
-    with suppress(OSError):
-        if time.time() - path.stat().st_mtime < _YOUNG_S:
-            # Perhaps its process has not locked it yet.
-            return
-        descriptor = os.open(path, os.O_RDONLY)
+    """Make a directory for an index that is not whole yet."""
+    with ExitStack() as stack:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path, ignore_errors=True)
-        finally:
-            os.close(descriptor)
+            folder.mkdir(parents=True, exist_ok=True)
+            temporary = stack.enter_context(workspace(folder, request.name))
+        except OSError as error:
+            raise CacheUnusableError(str(error)) from error
+        yield temporary
 
 
 def _put(temporary: Path, path: Path, request: Request) -> Layout:
@@ -197,6 +173,6 @@ def _put(temporary: Path, path: Path, request: Request) -> Layout:
             return layout
         # It is damaged. Renamed first, so that nobody finds half of it; unless somebody else has done so already.
         with suppress(FileNotFoundError):
-            shutil.rmtree(path.rename(temporary.with_name(f"{temporary.name}.old{_TEMPORARY}")), ignore_errors=True)
+            shutil.rmtree(path.rename(temporary.with_name(f"{temporary.name}.old{TEMPORARY}")), ignore_errors=True)
         return _put(temporary, path, request)
     return open_layout(path)

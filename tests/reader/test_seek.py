@@ -4,6 +4,8 @@ import errno
 import io
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,9 @@ import arraystore.ingestion.fields as fields_module
 import arraystore.ingestion.seek as seek_module
 from arraystore.cli import main
 from arraystore.errors import FormatError, InvalidRequestError
+from arraystore.format.containers import open_layout
+from arraystore.format.workspace import workspace
+from arraystore.ingestion.progress import make_progress
 from arraystore.testing.biosr import make_biosr
 
 N = 24
@@ -245,6 +250,56 @@ def test_what_could_not_be_put_together_gives_its_room_back(folder, tmp_path, mo
         arraystore.ingest(folder, path, progress=False)
     assert len(parts) == 1
     assert arraystore.index(path, progress=False).tables == sum(number % 5 != 3 for number in range(N))
+
+
+class Overtaken:
+    """A field of which somebody else makes the tables while ours are finished, but not yet published."""
+
+    def __init__(self, field, path):
+        self.field, self.path = field, path
+
+    def __len__(self):
+        return len(self.field)
+
+    def write_seek(self, part, **options):
+        found = self.field.write_seek(part, **options)
+        made = Path(part).read_bytes()
+        arraystore.index(self.path, progress=False)
+        assert Path(part).read_bytes() == made
+        return found
+
+
+def test_two_that_make_them_do_not_disturb_each_other(store):
+    ((field, path),) = seek_module.jpeg_fields(open_layout(store))
+    whole = path.read_bytes()
+    options = {"check": "header", "threads": 1, "shown": make_progress(False)}
+    seek_module.write_tables(Overtaken(field, store), path, **options)
+    assert path.read_bytes() == whole
+    assert {each.name for each in store.parent.iterdir()} == {"images", store.name, path.name}
+
+
+KILLED = """
+import os, signal, sys
+from arraystore.cli import main
+from arraystore.ingestion.seek import Path
+Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+main(["index", sys.argv[1], "--quiet"])
+"""
+
+
+def test_what_a_killed_process_has_made_is_cleared_away(store):
+    assert subprocess.run([sys.executable, "-c", KILLED, store], timeout=60, check=False).returncode == -9
+    (begun,) = store.parent.glob("*.tmp")
+    # A young one may be of a process that lives.
+    arraystore.index(store, progress=False)
+    assert begun.exists()
+    os.utime(begun, (1, 1))
+    arraystore.index(store, progress=False)
+    assert not begun.exists()
+    with workspace(store.parent, seek_file(store).name) as at_work:
+        os.utime(at_work, (1, 1))
+        arraystore.index(store, progress=False)
+        assert at_work.exists()
 
 
 @pytest.mark.parametrize("name", ["store.zarr", "store.h5"])

@@ -271,6 +271,19 @@ def test_what_a_killed_process_has_begun_is_cleared_away(package, cache):
     assert len(entries(cache)) == 1
 
 
+def test_seek_tables_go_with_their_index(package, cache):
+    (archive,) = package.sources()
+    (tables,) = arraystore.index(archive, progress=False).paths
+    begun = tables.with_name(f"{tables.name}.killed.tmp")
+    begun.mkdir()
+    os.utime(begun, (1, 1))
+    archive.touch()
+    with arraystore.open(archive):
+        assert not tables.exists()
+        assert not begun.exists()
+    assert len(list(cache.iterdir())) == 1
+
+
 def test_a_folder_that_is_written_to_while_it_is_scanned_is_not_kept(tree, cache, monkeypatch):
     find = index_module.find_package
 
