@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["cached_seek_path", "seek_path"]
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["cached_seek_path", "read_table_ends", "seek_path"]
+
+_ENDS_BEGIN = 16
 
 
 def seek_path(store: Path, field: str) -> Path:
@@ -41,3 +49,26 @@ def cached_seek_path(index: Path, field: str) -> Path:
         Beside the index. The file may be missing.
     """
     return index.with_name(f"seek.{index.name}.{field}")
+
+
+def read_table_ends(path: Path) -> npt.NDArray[np.uint64]:
+    """Read where the table of each record ends, in a file that the core has opened as one of seek tables.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    ndarray of uint64, shape (n,)
+        In bytes; the table begins where the one before ends.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as file:
+        count = int.from_bytes(file.read(_ENDS_BEGIN)[8:], "little")
+        return np.fromfile(file, "<u8", count)

@@ -191,16 +191,18 @@ def append(
         "+".join(map(fingerprint_file, found.tables)) or None,
         options,
     )
+    counts = None
     if job.to_json()["fingerprint"] in _known_fingerprints(spec):
         tidy_up(growing)
-        return _nothing_added(growing, start)
-    with grow(growing, job) as state:
-        readers = count_readers(found.images.members, workers)
-        run = _Run(growing, found, job, threads, readers, shown)
-        counts = run.all_steps()
+    else:
+        with grow(growing, job) as state:
+            readers = count_readers(found.images.members, workers)
+            run = _Run(growing, found, job, threads, readers, shown)
+            counts = run.all_steps()
+    # Also those of an append that was interrupted after it had committed.
+    make_tables(growing.path, "complete", check=check, threads=threads, shown=shown)
     if counts is None:
         return _nothing_added(growing, start)
-    make_tables(growing.path, "grown", check=check, threads=threads, shown=shown)
     listed = troubles_path(growing.path, spec.generation + 1)
     return AppendReport(
         path=growing.path,

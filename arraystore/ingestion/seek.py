@@ -13,9 +13,10 @@ import numpy as np
 from arraystore.format.arrays import field_dtypes
 from arraystore.format.base import Layout
 from arraystore.format.containers import open_layout
-from arraystore.format.seek import seek_path
+from arraystore.format.seek import read_table_ends, seek_path
 from arraystore.format.workspace import workspace
 from arraystore.ingestion.progress import Progress
+from arraystore.sources.archive import column
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from arraystore._core import Field, PackResult
 
 Check = Literal["header", "pixels"]
-Made = Literal["new", "resumed", "grown", "complete"]
+Made = Literal["new", "resumed", "complete"]
 
 
 def jpeg_fields(layout: Layout) -> list[tuple[Field, Path]]:
@@ -37,6 +38,31 @@ def jpeg_fields(layout: Layout) -> list[tuple[Field, Path]]:
             pieces: dict[str, Any] = {array: layout.pieces(f"{each.name}/{array}") for array in field_dtypes(each.kind)}
             found.append((_core.Field(each.name, layout.spec.n, seek=str(path), **pieces), path))
     return found
+
+
+def has_all_tables(field: Field, path: Path) -> bool:
+    """Tell whether each record that has bytes has a table; those that an append has added or filled have none yet.
+
+    Parameters
+    ----------
+    field : Field
+        The field, as `jpeg_fields` gives it.
+    path : Path
+        Where its tables stand.
+
+    Returns
+    -------
+    bool
+        False also if they cannot be read. Whether they are those of its bytes is for each read to find out.
+    """
+    if not field.has_seek():
+        return False
+    try:
+        ends = read_table_ends(path)
+    except OSError:
+        return False
+    nbytes = column(field.nbytes(), np.uint32)
+    return len(ends) == len(nbytes) and bool((np.diff(ends, prepend=np.uint64(0))[nbytes > 0] > 0).all())
 
 
 def gather_tables(path: Path, journal: Path, result: PackResult, record: npt.NDArray[np.int64], n: int) -> bool:
@@ -121,10 +147,10 @@ def make_tables(
     ----------
     store : Path
         The store.
-    made : {"new", "resumed", "grown", "complete"}
+    made : {"new", "resumed", "complete"}
         What was done with it. Tables that stand beside a store that is new are those of another one and are removed
-        first, so that the same command makes them again if it is interrupted here; those of a store that has grown are
-        taken over; and beside one that was complete, only what is missing is made.
+        first, so that the same command makes them again if it is interrupted here; beside one that was complete, or has
+        grown, only what is missing is made.
     check : {"header", "pixels"}
         As for `write_tables`.
     threads : int
@@ -143,7 +169,7 @@ def make_tables(
     for field, path in jpeg_fields(layout):
         if path in gathered:
             continue
-        if made == "complete" and path.exists():
+        if made == "complete" and has_all_tables(field, path):
             continue
         try:
             write_tables(field, path, check=check, threads=threads, shown=shown)

@@ -363,12 +363,18 @@ def test_a_source_without_a_place_for_them(folder, monkeypatch):
         arraystore.index(folder, progress=False)
 
 
-def test_an_append_adds_those_of_new_images(folder, tmp_path):
-    first, second = tmp_path / "first", tmp_path / "second"
+@pytest.fixture
+def halves(folder, tmp_path):
+    halves = [tmp_path / "first", tmp_path / "second"]
     for number, path in enumerate(sorted(folder.iterdir())):
-        part = first if number < N // 2 else second
-        part.mkdir(exist_ok=True)
-        (part / path.name).write_bytes(path.read_bytes())
+        half = halves[number // (N // 2)]
+        half.mkdir(exist_ok=True)
+        (half / path.name).write_bytes(path.read_bytes())
+    return halves
+
+
+def test_an_append_adds_those_of_new_images(halves, tmp_path):
+    first, second = halves
     path = tmp_path / "store.zarr"
     arraystore.ingest(first, path, progress=False)
     before = seek_file(path).read_bytes()
@@ -379,6 +385,35 @@ def test_an_append_adds_those_of_new_images(folder, tmp_path):
     found = everything(path)
     seek_file(path).unlink()
     assert_same(found, everything(path))
+
+
+@pytest.mark.parametrize("again", ["append", "append with another option", "ingest"])
+@pytest.mark.parametrize("is_filled", [False, True])
+def test_an_append_that_lacks_only_them_makes_them_when_run_again(halves, tmp_path, monkeypatch, is_filled, again):
+    first, second = halves
+    path, table = tmp_path / "store.zarr", tmp_path / "table.csv"
+    table.write_text("key,number\n" + "".join(f"image{number:02},{number}\n" for number in range(N)))
+    # Either the second half of the records is added, or they have been there without images.
+    options = {"metadata": table, "rows": "all" if is_filled else "images", "progress": False}
+    arraystore.ingest(first, path, **options)
+    with monkeypatch.context() as patch:
+        patch.setattr(seek_module, "write_tables", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            arraystore.append(path, second, **options)
+    if again == "ingest":
+        assert arraystore.ingest(first, path, **options).state == "complete"
+    else:
+        options |= {} if again == "append" else {"check": "pixels"}
+        assert arraystore.append(path, second, **options).state == "complete"
+    made = seek_file(path).read_bytes()
+    seek_file(path).unlink()
+    arraystore.index(path, progress=False)
+    assert seek_file(path).read_bytes() == made
+
+
+def test_what_is_not_missing_is_not_made_again(store, folder, monkeypatch):
+    monkeypatch.setattr(seek_module, "write_tables", interrupt)
+    assert arraystore.ingest(folder, store, progress=False).state == "complete"
 
 
 def test_what_has_no_images(tmp_path):
