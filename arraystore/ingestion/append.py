@@ -200,7 +200,7 @@ def append(
             run = _Run(growing, found, job, threads, readers, shown)
             counts = run.all_steps()
     # Also those of an append that was interrupted after it had committed.
-    make_tables(growing.path, "complete", check=check, threads=threads, shown=shown)
+    make_tables(growing.path, check=check, threads=threads, shown=shown)
     if counts is None:
         return _nothing_added(growing, start)
     listed = troubles_path(growing.path, spec.generation + 1)

@@ -203,16 +203,14 @@ def write_store(
     """
     from arraystore import _core
 
-    gathered: set[Path] = set()
     with work_on(writer, job, overwrite=overwrite) as state:
         if state != "complete":
             content, spec = make()
-            begin_packing(writer)
+            begin_packing(writer, content)
             shard_nbytes = job.options["shard_nbytes"]
             wanted = DEFAULT_SHARD_NBYTES if shard_nbytes is None else shard_nbytes
             packing = Packing(writer, job.fingerprint, threads, wanted, index=True)
             written = write_content(packing, content, shown)
-            gathered = written.tables
             whole = replace(
                 spec,
                 n=content.n,
@@ -226,7 +224,7 @@ def write_store(
             )
             writer.commit(whole)
             remove_workdir(writer)
-    make_tables(writer.path, state, check="header", threads=threads, shown=shown, gathered=gathered)
+    make_tables(writer.path, check="header", threads=threads, shown=shown)
     return state
 
 

@@ -78,14 +78,11 @@ class Written:
     numbers : mapping of str to mapping of str to ndarray
         `nbytes` of all records of each field by its name, and `status` if it has one; of a field of arrays, `status` of
         all items.
-    tables : set of Path
-        Where the seek tables stand that have been made on the way.
     """
 
     results: Mapping[str, PackResult]
     splits: Mapping[str, int]
     numbers: Mapping[str, Mapping[str, npt.NDArray[Any]]]
-    tables: set[Path]
 
 
 def write_content(packing: Packing, content: Content, shown: Progress) -> Written:
@@ -118,7 +115,7 @@ def write_content(packing: Packing, content: Content, shown: Progress) -> Writte
     fields = {each.spec.name: each for each in content.fields}
     keys_file = writer.work_directory / "keys.bin"
     fields[KEY] = strings_content(FieldSpec(KEY, "text"), content.keys, np.arange(content.n), spill=keys_file)
-    results, numbers, tables = {}, {}, set()
+    results, numbers = {}, {}
     for name, each in fields.items():
         unit = "keys" if name == KEY else _UNITS[each.spec.kind]
         with shown.phase(_PHASES.get(name, name), total=len(each.extents), unit=unit) as advance:
@@ -131,11 +128,10 @@ def write_content(packing: Packing, content: Content, shown: Progress) -> Writte
             numbers[name] = _write_field_index(writer, each, placement, results[name], content.n)
             if _is_indexed(packing, each):
                 path = seek_path(writer.path, name)
-                if gather_tables(path, _journal(writer, name), results[name], each.record, content.n):
-                    tables.add(path)
+                gather_tables(path, _journal(writer, name), results[name], each.record, content.n)
     hashes, rows, _ = _core.index_keys(content.keys)
     writer.write_index(KEY, {"hash": column(hashes, np.uint64), "row": column(rows, np.uint32)})
-    return Written(results, splits, numbers, tables)
+    return Written(results, splits, numbers)
 
 
 def _place(packing: Packing, content: FieldContent | ItemsContent) -> Placement:

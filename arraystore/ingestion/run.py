@@ -159,14 +159,13 @@ def ingest(
         "+".join(map(fingerprint_file, found.tables)) or None,
         options,
     )
-    gathered: set[Path] = set()
     with work_on(writer, job, overwrite=overwrite) as state:
         if state != "complete":
             readers = count_readers(found.images.members, workers)
             packing = Packing(writer, job.fingerprint, threads, shard_nbytes, index=index, readers=readers)
-            gathered = _Run(found, job, packing, shown).all_steps()
+            _Run(found, job, packing, shown).all_steps()
     if index:
-        make_tables(writer.path, state, check=check, threads=threads, shown=shown, gathered=gathered)
+        make_tables(writer.path, check=check, threads=threads, shown=shown)
     return _report(
         writer.path, state=state, seconds=time.perf_counter() - start, table=found.table, further=found.further
     )
@@ -176,7 +175,7 @@ def _write_patches(found: PatchPackage, job: Job, packing: Packing, shown: Progr
     """Do all steps of an ingest of patches that is not complete."""
     codec = job.options["codec"]
     content = found.content(codec=None if codec == "none" else codec, shard_nbytes=job.options["shard_nbytes"])
-    begin_packing(packing.writer)
+    begin_packing(packing.writer, content)
     written = write_content(packing, content, shown)
     found.patches.members.check_unchanged()
     troubles = found.troubles(written.results)
@@ -198,27 +197,25 @@ class _Run:
     def writer(self) -> StoreWriter:
         return self.packing.writer
 
-    def all_steps(self) -> set[Path]:
-        """Do them, and return where the seek tables stand that have been made on the way."""
+    def all_steps(self) -> None:
         options, directory = self.job.options, self.writer.work_directory
         images = self.package.images
         spill_indirect(images.members, images.indices, directory / "images.bin")
         joined = self.package.join(
             key=options.get("key"), rows=options["rows"], directory=directory, shown=self.progress
         )
-        begin_packing(self.writer)
         content = Content(
             joined.publisher.key,
             joined.plan.keys,
             [self._image_content(joined), *joined.texts()],
             joined.columns,
         )
+        begin_packing(self.writer, content)
         written = write_content(self.packing, content, self.progress)
         images.members.check_unchanged()
         counts = self._count(joined, written.results[joined.publisher.field])
         counts |= {"split": dict(written.splits)}
         _commit(self.writer, self.job, content, joined.publisher, counts)
-        return written.tables
 
     def _image_content(self, joined: JoinedPackage) -> FieldContent:
         images, plan = joined.images, joined.plan

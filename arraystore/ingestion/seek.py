@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from arraystore._core import Field, PackResult
 
 Check = Literal["header", "pixels"]
-Made = Literal["new", "resumed", "complete"]
 
 
 def jpeg_fields(layout: Layout) -> list[tuple[Field, Path]]:
@@ -138,38 +136,22 @@ def write_tables(field: Field, path: Path, *, check: Check, threads: int, shown:
     return found
 
 
-def make_tables(
-    store: Path, made: Made, *, check: Check, threads: int, shown: Progress, gathered: Collection[Path] = ()
-) -> None:
-    """Make the seek tables of a store that has just been written; it is whole without them.
+def make_tables(store: Path, *, check: Check, threads: int, shown: Progress) -> None:
+    """Make the seek tables that a finished store lacks; it is whole without them.
 
     Parameters
     ----------
     store : Path
-        The store.
-    made : {"new", "resumed", "complete"}
-        What was done with it. Tables that stand beside a store that is new are those of another one and are removed
-        first, so that the same command makes them again if it is interrupted here; beside one that was complete, or has
-        grown, only what is missing is made.
+        The store. Tables of another one that has stood here have been removed before it was finished.
     check : {"header", "pixels"}
         As for `write_tables`.
     threads : int
         Threads to use.
     shown : Progress
         Where progress is shown.
-    gathered : collection of Path
-        Where those stand that `gather_tables` has put together.
     """
-    layout = open_layout(store)
-    if made in ("new", "resumed"):
-        for each in layout.spec.fields:
-            path = seek_path(layout.path, each.name)
-            if path not in gathered:
-                path.unlink(missing_ok=True)
-    for field, path in jpeg_fields(layout):
-        if path in gathered:
-            continue
-        if made == "complete" and has_all_tables(field, path):
+    for field, path in jpeg_fields(open_layout(store)):
+        if has_all_tables(field, path):
             continue
         try:
             write_tables(field, path, check=check, threads=threads, shown=shown)

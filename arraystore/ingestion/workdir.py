@@ -18,8 +18,10 @@ from arraystore.errors import InvalidRequestError, SourceChangedError, SourceErr
 from arraystore.format.base import LOCK
 from arraystore.format.containers import open_layout
 from arraystore.format.durable import write_durably
+from arraystore.format.seek import seek_path
 from arraystore.format.spec import FORMAT_VERSION
 from arraystore.format.writer import GrowingStore, StoreWriter
+from arraystore.ingestion.content import Content
 
 _PLAN = "plan.json"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -195,16 +197,29 @@ def _prepare(writer: StoreWriter, job: Job, *, overwrite: bool) -> State:
     return "new"
 
 
-def begin_packing(writer: StoreWriter) -> None:
-    """Remove the finished store that is to be replaced; called when sources and table have been read and agree."""
+def begin_packing(writer: StoreWriter, content: Content) -> None:
+    """Remove the finished store that is to be replaced; called when sources and table have been read and agree.
+
+    So are seek tables that stand there, be it of that store or of one that is gone: once the new one is finished, they
+    would be taken for its own. Those of what is packed already are put together anew.
+
+    Parameters
+    ----------
+    writer : StoreWriter
+        What makes the store.
+    content : Content
+        What it is to hold.
+    """
+    for each in content.fields:
+        seek_path(writer.path, each.spec.name).unlink(missing_ok=True)
     if not writer.is_finished():
         return
     plan = writer.work_directory / _PLAN
-    content = plan.read_bytes()
+    asked = plan.read_bytes()
     # Without a plan, a removal that is cut short is taken up again.
     plan.unlink()
     writer.clear()
-    write_durably(plan, content)
+    write_durably(plan, asked)
 
 
 def _has_packed(writer: StoreWriter) -> bool:

@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +17,10 @@ import arraystore
 import arraystore.ingestion.fields as fields_module
 import arraystore.ingestion.seek as seek_module
 from arraystore.cli import main
-from arraystore.errors import FormatError, InvalidRequestError
+from arraystore.errors import FormatError, InvalidRequestError, SourceError
 from arraystore.format.containers import open_layout
 from arraystore.format.workspace import workspace
+from arraystore.format.zarr_writer import ZarrWriter
 from arraystore.ingestion.progress import make_progress
 from arraystore.testing.biosr import make_biosr
 
@@ -175,6 +177,18 @@ def test_those_of_an_export_are_those_of_a_later_index(store, tmp_path):
     assert seek_file(path).read_bytes() == made
 
 
+def test_what_was_put_together_before_an_interruption_is_not_made_of_images_again(folder, tmp_path, monkeypatch):
+    path = tmp_path / "store.zarr"
+    with monkeypatch.context() as patch:
+        patch.setattr(ZarrWriter, "commit", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            arraystore.ingest(folder, path, progress=False)
+    made = seek_file(path).read_bytes()
+    monkeypatch.setattr(seek_module, "write_tables", interrupt)
+    assert arraystore.ingest(folder, path, progress=False).state == "resumed"
+    assert seek_file(path).read_bytes() == made
+
+
 @pytest.mark.parametrize("is_lost", [False, True])
 def test_an_ingest_that_is_taken_up_again_makes_all(folder, tmp_path, monkeypatch, is_lost):
     path, whole = tmp_path / "store.zarr", tmp_path / "whole.zarr"
@@ -211,6 +225,33 @@ def test_tables_of_a_store_that_was_replaced_are_not_taken_for_its_own(folder, t
     assert arraystore.ingest(folder, path, progress=False).state == "complete"
     assert arraystore.index(path, progress=False).tables == sum(number % 5 != 3 for number in range(N))
     assert seek_file(path).exists()
+
+
+@pytest.mark.parametrize("name", ["store.zarr", "store.h5"])
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_tables_do_not_outlive_their_store(halves, tmp_path, name, is_removed):
+    path, (first, second) = tmp_path / name, halves
+    arraystore.ingest(first, path, progress=False)
+    if is_removed:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    arraystore.ingest(second, path, overwrite=not is_removed, index=False, progress=False)
+    assert not seek_file(path).exists()
+    # Nor those of a store that an export replaces.
+    arraystore.index(path, progress=False)
+    arraystore.export(path, tmp_path / "copy.zarr", progress=False)
+    arraystore.ingest(first, path, overwrite=True, progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fields_module, "gather_tables", lambda *_: False)
+        arraystore.export(tmp_path / "copy.zarr", path, overwrite=True, progress=False)
+    assert seek_file(path).read_bytes() == seek_file(tmp_path / "copy.zarr").read_bytes()
+
+
+def test_an_ingest_that_failed_before_it_packed_leaves_store_and_tables(store, tmp_path):
+    made = seek_file(store).read_bytes()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError):
+        arraystore.ingest(tmp_path / "empty", store, overwrite=True, progress=False)
+    assert seek_file(store).read_bytes() == made
 
 
 def test_a_full_disk_costs_only_the_tables(folder, tmp_path, monkeypatch):
