@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from arraystore.errors import InternalError
 from arraystore.format.arrays import field_dtypes
 from arraystore.format.base import Layout
 from arraystore.format.containers import open_layout
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from arraystore._core import Field, PackResult
 
 Check = Literal["header", "pixels"]
+
+# The core has no error of its own for memory that is short.
+_COSTS_ONLY_THE_TABLES = (OSError, MemoryError, InternalError)
 
 
 def jpeg_fields(layout: Layout) -> list[tuple[Field, Path]]:
@@ -82,22 +86,23 @@ def gather_tables(path: Path, journal: Path, result: PackResult, record: npt.NDA
     Returns
     -------
     bool
-        Whether that could be done. If a shard was packed without, or the disk refuses, they are left to `make_tables`.
+        Whether that could be done. If a shard was packed without, the disk refuses or memory is short, they are left to
+        `make_tables`.
     """
     from arraystore import _core
 
     shards = result.shards_written + result.shards_kept
     if not shards:
         return False
-    order = np.full(n, np.iinfo(np.uint64).max)
-    order[record] = np.arange(len(record), dtype=np.uint64)
     part = journal / path.name
     try:
+        order = np.full(n, np.iinfo(np.uint64).max)
+        order[record] = np.arange(len(record), dtype=np.uint64)
         part.unlink(missing_ok=True)
         is_whole = _core.gather_tables(str(journal), str(part), shards=shards, total=len(record), order=order)
         if is_whole:
             part.replace(path)
-    except OSError:
+    except _COSTS_ONLY_THE_TABLES:
         return False
     finally:
         # The store needs the room more.
@@ -151,13 +156,13 @@ def make_tables(store: Path, *, check: Check, threads: int, shown: Progress) -> 
         Where progress is shown.
     """
     for field, path in jpeg_fields(open_layout(store)):
-        if has_all_tables(field, path):
-            continue
         try:
-            write_tables(field, path, check=check, threads=threads, shown=shown)
-        except OSError as error:
+            if not has_all_tables(field, path):
+                write_tables(field, path, check=check, threads=threads, shown=shown)
+        except _COSTS_ONLY_THE_TABLES as error:
+            problem = str(error) or type(error).__name__
             warnings.warn(
-                f"{store} is finished, but its seek tables could not be written ({error}): crops are slower until "
+                f"{store} is finished, but its seek tables could not be written ({problem}): crops are slower until "
                 f"`arraystore index {store}` has made them",
                 stacklevel=3,
             )

@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import arraystore
 import arraystore.ingestion.fields as fields_module
 import arraystore.ingestion.seek as seek_module
 from arraystore.cli import main
-from arraystore.errors import FormatError, InvalidRequestError, SourceError
+from arraystore.errors import FormatError, InternalError, InvalidRequestError, SourceError
 from arraystore.format.containers import open_layout
 from arraystore.format.workspace import workspace
 from arraystore.format.zarr_writer import ZarrWriter
@@ -254,30 +255,35 @@ def test_an_ingest_that_failed_before_it_packed_leaves_store_and_tables(store, t
     assert seek_file(store).read_bytes() == made
 
 
-def test_a_full_disk_costs_only_the_tables(folder, tmp_path, monkeypatch):
+SHORTAGES = [OSError(errno.ENOSPC, "No space left on device"), MemoryError(), InternalError("there is no memory")]
+
+
+@pytest.mark.parametrize("shortage", SHORTAGES)
+def test_a_shortage_costs_only_the_tables(folder, tmp_path, monkeypatch, shortage):
     path = tmp_path / "store.zarr"
 
-    def full(*_, **__):
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def refuse(*_, **__):
+        raise shortage
 
+    words = str(shortage) or "MemoryError"
     with monkeypatch.context() as patch:
-        patch.setattr(arraystore._core, "gather_tables", full)
-        patch.setattr(seek_module, "write_tables", full)
-        with pytest.warns(UserWarning, match=r"is finished.*No space left.*arraystore index"):
+        patch.setattr(arraystore._core, "gather_tables", refuse)
+        patch.setattr(seek_module, "write_tables", refuse)
+        with pytest.warns(UserWarning, match=rf"is finished.*{re.escape(words)}.*arraystore index"):
             arraystore.ingest(folder, path, progress=False)
     assert arraystore.verify(path, progress=False).ok
     assert not seek_file(path).exists()
 
 
-@pytest.mark.parametrize("is_full", [False, True])
-def test_what_could_not_be_put_together_gives_its_room_back(folder, tmp_path, monkeypatch, is_full):
+@pytest.mark.parametrize("shortage", [None, *SHORTAGES])
+def test_what_could_not_be_put_together_gives_its_room_back(folder, tmp_path, monkeypatch, shortage):
     path, parts, gather_tables = tmp_path / "store.zarr", [], fields_module.gather_tables
 
     def gather(_, part, **__):
         Path(part).write_bytes(b"some of them")
         parts.append(Path(part))
-        if is_full:
-            raise OSError(errno.ENOSPC, "No space left on device")
+        if shortage is not None:
+            raise shortage
         return False
 
     def tables_of_images(*arguments):
