@@ -71,6 +71,10 @@ def interrupt(*_, **__):
     raise KeyboardInterrupt
 
 
+def no_second_pass(*_, **__):
+    raise AssertionError("tables are made of what was written")
+
+
 def everything(path):
     """All that is decoded of a store."""
     with arraystore.open(path) as opened:
@@ -185,9 +189,25 @@ def test_what_was_put_together_before_an_interruption_is_not_made_of_images_agai
         with pytest.raises(KeyboardInterrupt):
             arraystore.ingest(folder, path, progress=False)
     made = seek_file(path).read_bytes()
-    monkeypatch.setattr(seek_module, "write_tables", interrupt)
+    monkeypatch.setattr(seek_module, "write_tables", no_second_pass)
     assert arraystore.ingest(folder, path, progress=False).state == "resumed"
     assert seek_file(path).read_bytes() == made
+
+
+@pytest.mark.parametrize("name", ["made.zarr", "made.h5"])
+def test_export_and_merge_make_them_while_they_copy(halves, tmp_path, monkeypatch, name):
+    stores = [tmp_path / f"{half.name}.zarr" for half in halves]
+    for half, path in zip(halves, stores, strict=True):
+        arraystore.ingest(half, path, index=False, progress=False)
+    for make, source in ((arraystore.export, stores[0]), (arraystore.merge, stores)):
+        path = tmp_path / f"{make.__name__}.{name}"
+        with monkeypatch.context() as patch:
+            patch.setattr(seek_module, "write_tables", no_second_pass)
+            make(source, path, progress=False)
+        made = seek_file(path).read_bytes()
+        seek_file(path).unlink()
+        arraystore.index(path, progress=False)
+        assert seek_file(path).read_bytes() == made
 
 
 @pytest.mark.parametrize("is_lost", [False, True])
@@ -459,7 +479,7 @@ def test_an_append_that_lacks_only_them_makes_them_when_run_again(halves, tmp_pa
 
 
 def test_what_is_not_missing_is_not_made_again(store, folder, monkeypatch):
-    monkeypatch.setattr(seek_module, "write_tables", interrupt)
+    monkeypatch.setattr(seek_module, "write_tables", no_second_pass)
     assert arraystore.ingest(folder, store, progress=False).state == "complete"
 
 
