@@ -7,7 +7,7 @@ import os
 
 from arraystore.errors import InvalidRequestError
 
-__all__ = ["ENVIRONMENT_VARIABLE", "reader_count", "thread_count"]
+__all__ = ["ENVIRONMENT_VARIABLE", "thread_count"]
 
 ENVIRONMENT_VARIABLE = "ARRAYSTORE_NUM_THREADS"
 
@@ -15,11 +15,11 @@ ENVIRONMENT_VARIABLE = "ARRAYSTORE_NUM_THREADS"
 _MAX_THREADS = 1024
 
 # Threads to a core that wait for files most of the time, and as many as a disk has use for.
-_READERS_A_CORE = 4
-_MOST_READERS = 32
+_WAITING_A_CORE = 4
+_MOST_WAITING = 32
 
 
-def thread_count(threads: object = None, *, name: str = "threads") -> int:
+def thread_count(threads: object = None, *, name: str = "threads", waiting: bool = False) -> int:
     """Return the number of threads for one call.
 
     Parameters
@@ -29,6 +29,9 @@ def thread_count(threads: object = None, *, name: str = "threads") -> int:
         that the number of cores this process may use.
     name : str, default "threads"
         What the caller calls it, for messages.
+    waiting : bool, default False
+        Whether they open many files, each of which must be waited for. Then, without a number, there are four to a
+        core, but no more than 32 unless there are more cores.
 
     Returns
     -------
@@ -49,37 +52,11 @@ def thread_count(threads: object = None, *, name: str = "threads") -> int:
         return _checked(threads, f"{name}={threads!r}", f"leave {name} away for all cores")
     wanted = os.environ.get(ENVIRONMENT_VARIABLE, "").strip()
     if not wanted:
-        return _usable_cores()
+        cores = _usable_cores()
+        return max(cores, min(_WAITING_A_CORE * cores, _MOST_WAITING)) if waiting else cores
     # "²" is a digit for str.isdigit, and not for int; and int takes a while for a million digits.
     number = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 10 else None
     return _checked(number, f"{ENVIRONMENT_VARIABLE}={wanted!r}", "remove the variable for all cores")
-
-
-def reader_count(threads: object = None, *, name: str = "threads") -> int:
-    """Return the number of threads for one call that opens many files, each of which must be waited for.
-
-    Parameters
-    ----------
-    threads : int, optional
-        As for `thread_count`. Without a number, given or in the environment, there are four to a core, but no more
-        than 32 unless there are more cores.
-    name : str, default "threads"
-        What the caller calls it, for messages.
-
-    Returns
-    -------
-    int
-        From 1 to 1,024.
-
-    Raises
-    ------
-    InvalidRequestError
-        If the argument or the variable is no such number.
-    """
-    count = thread_count(threads, name=name)
-    if threads is not None or os.environ.get(ENVIRONMENT_VARIABLE, "").strip():
-        return count
-    return max(count, min(_READERS_A_CORE * count, _MOST_READERS))
 
 
 def _checked(threads: object, shown: str, advice: str) -> int:

@@ -5,7 +5,7 @@ import pytest
 import arraystore
 from arraystore.errors import InvalidRequestError
 from arraystore.testing import make_bioscan5m
-from arraystore.threads import ENVIRONMENT_VARIABLE, reader_count, thread_count
+from arraystore.threads import ENVIRONMENT_VARIABLE, thread_count
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +51,10 @@ def test_number_that_is_none_is_refused_with_advice(package, store, tmp_path, wr
 def test_files_are_read_by_more_threads_than_cores(monkeypatch, cores, readers):
     monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
     monkeypatch.setattr("arraystore.threads._usable_cores", lambda: cores)
-    assert (thread_count(), reader_count()) == (cores, readers)
-    assert reader_count(3) == 3
+    assert (thread_count(), thread_count(waiting=True)) == (cores, readers)
+    assert thread_count(3, waiting=True) == 3
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, "5")
-    assert (reader_count(), reader_count(3)) == (5, 3)
+    assert (thread_count(waiting=True), thread_count(3, waiting=True)) == (5, 3)
 
 
 @pytest.mark.parametrize(("form", "workers", "expected"), [("tree", None, 8), ("zip-stored", None, 2), ("tree", 3, 3)])

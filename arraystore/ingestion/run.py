@@ -31,7 +31,7 @@ from arraystore.sources.archive import column
 from arraystore.sources.base import PatchSource, Source
 from arraystore.sources.hdf5_members import spill_indirect
 from arraystore.sources.tables import fingerprint_file
-from arraystore.threads import reader_count, thread_count
+from arraystore.threads import thread_count
 
 if TYPE_CHECKING:
     from arraystore._core import Members, PackResult
@@ -280,7 +280,7 @@ def _report(
 
 def count_readers(members: Members, workers: int | None) -> int:
     """Return how many threads read a source: of a folder, each file must be waited for."""
-    return (reader_count if members.folders else thread_count)(workers, name="workers")
+    return thread_count(workers, name="workers", waiting=bool(members.folders))
 
 
 def check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
