@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ def cached_seek_path(index: Path, field: str) -> Path:
 
 
 def read_table_ends(path: Path) -> npt.NDArray[np.uint64]:
-    """Read where the table of each record ends, in a file that the core has opened as one of seek tables.
+    """Read where the table of each record ends, in a file of seek tables.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ def read_table_ends(path: Path) -> npt.NDArray[np.uint64]:
     Returns
     -------
     ndarray of uint64, shape (n,)
-        In bytes; the table begins where the one before ends.
+        In bytes; the table begins where the one before ends. Whether the file is one of tables, the core finds out.
 
     Raises
     ------
@@ -71,4 +72,5 @@ def read_table_ends(path: Path) -> npt.NDArray[np.uint64]:
     """
     with path.open("rb") as file:
         count = int.from_bytes(file.read(_ENDS_BEGIN)[8:], "little")
-        return np.fromfile(file, "<u8", count)
+        # A damaged file may say any number.
+        return np.fromfile(file, "<u8", min(count, os.fstat(file.fileno()).st_size // 8))

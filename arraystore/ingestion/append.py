@@ -199,8 +199,8 @@ def append(
             readers = count_readers(found.images.members, workers)
             run = _Run(growing, found, job, threads, readers, shown)
             counts = run.all_steps()
-    # Also those of an append that was interrupted after it had committed.
-    make_tables(growing.path, check=check, threads=threads, shown=shown)
+    # What is missing although new images got theirs while they were packed. With "pixels" all others would be decoded.
+    make_tables(growing.path, check="header", threads=threads, shown=shown)
     if counts is None:
         return _nothing_added(growing, start)
     listed = troubles_path(growing.path, spec.generation + 1)
@@ -261,6 +261,7 @@ class _Run:
             self.threads,
             _shard_nbytes(growing),
             growing.existing,
+            index=True,
             readers=self.readers,
         )
         written = write_content(packing, additions.content, self.progress)

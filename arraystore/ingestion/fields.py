@@ -127,8 +127,9 @@ def write_content(packing: Packing, content: Content, shown: Progress) -> Writte
         else:
             numbers[name] = _write_field_index(writer, each, placement, results[name], content.n)
             if _is_indexed(packing, each):
-                path = seek_path(writer.path, name)
-                gather_tables(path, _journal(writer, name), results[name], each.record, content.n)
+                path, journal = seek_path(writer.path, name), _journal(writer, name)
+                first = writer.target(name).place.options().get("first_shard", 0)
+                gather_tables(path, journal, results[name], each.record, content.n, first_shard=first)
     hashes, rows, _ = _core.index_keys(content.keys)
     writer.write_index(KEY, {"hash": column(hashes, np.uint64), "row": column(rows, np.uint32)})
     return Written(results, splits, numbers)

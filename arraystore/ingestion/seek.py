@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -67,13 +68,15 @@ def has_all_tables(field: Field, path: Path) -> bool:
     return len(ends) == len(nbytes) and bool((np.diff(ends, prepend=np.uint64(0))[nbytes > 0] > 0).all())
 
 
-def gather_tables(path: Path, journal: Path, result: PackResult, record: npt.NDArray[np.int64], n: int) -> bool:
-    """Put the tables together that packing has made of a field.
+def gather_tables(
+    path: Path, journal: Path, result: PackResult, record: npt.NDArray[np.int64], n: int, *, first_shard: int = 0
+) -> bool:
+    """Put the tables together that packing has made of a field, behind those of a store that grows.
 
     Parameters
     ----------
     path : Path
-        Where they are to stand.
+        Where they are to stand. Tables that stand there are taken over for the records that they are of.
     journal : Path
         Where packing left those of each shard.
     result : PackResult
@@ -82,6 +85,8 @@ def gather_tables(path: Path, journal: Path, result: PackResult, record: npt.NDA
         The record that each image has become.
     n : int
         Number of records.
+    first_shard : int, default 0
+        The first shard that was packed.
 
     Returns
     -------
@@ -91,15 +96,23 @@ def gather_tables(path: Path, journal: Path, result: PackResult, record: npt.NDA
     """
     from arraystore import _core
 
-    shards = result.shards_written + result.shards_kept
+    shards = range(first_shard, first_shard + result.shards_written + result.shards_kept)
     if not shards:
         return False
     part = journal / path.name
     try:
+        before = len(read_table_ends(path)) if path.exists() else 0
         order = np.full(n, np.iinfo(np.uint64).max)
-        order[record] = np.arange(len(record), dtype=np.uint64)
+        order[:before] = np.arange(min(before, n), dtype=np.uint64)
+        order[record] = np.arange(before, before + len(record), dtype=np.uint64)
+        files = [*([path] if before else []), *(journal / f"{shard}.seek" for shard in shards)]
         part.unlink(missing_ok=True)
-        is_whole = _core.gather_tables(str(journal), str(part), shards=shards, total=len(record), order=order)
+        with TemporaryDirectory() as directory:
+            # The core takes files that are numbered from 0.
+            for number, file in enumerate(files):
+                Path(directory, f"{number}.seek").symlink_to(file)
+            total = before + len(record)
+            is_whole = _core.gather_tables(directory, str(part), shards=len(files), total=total, order=order)
         if is_whole:
             part.replace(path)
     except _COSTS_ONLY_THE_TABLES:

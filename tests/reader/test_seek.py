@@ -238,7 +238,7 @@ def test_tables_of_a_store_that_was_replaced_are_not_taken_for_its_own(folder, t
     arraystore.ingest(folder, path, progress=False)
     (folder / "image00.jpg").write_bytes((folder / "image01.jpg").read_bytes())
     with monkeypatch.context() as patch:
-        patch.setattr(fields_module, "gather_tables", lambda *_: False)
+        patch.setattr(fields_module, "gather_tables", lambda *_, **__: False)
         patch.setattr(seek_module, "write_tables", interrupt)
         with pytest.raises(KeyboardInterrupt):
             arraystore.ingest(folder, path, progress=False, overwrite=True)
@@ -262,7 +262,7 @@ def test_tables_do_not_outlive_their_store(halves, tmp_path, name, is_removed):
     arraystore.export(path, tmp_path / "copy.zarr", progress=False)
     arraystore.ingest(first, path, overwrite=True, progress=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fields_module, "gather_tables", lambda *_: False)
+        patch.setattr(fields_module, "gather_tables", lambda *_, **__: False)
         arraystore.export(tmp_path / "copy.zarr", path, overwrite=True, progress=False)
     assert seek_file(path).read_bytes() == seek_file(tmp_path / "copy.zarr").read_bytes()
 
@@ -306,8 +306,8 @@ def test_what_could_not_be_put_together_gives_its_room_back(folder, tmp_path, mo
             raise shortage
         return False
 
-    def tables_of_images(*arguments):
-        assert not gather_tables(*arguments)
+    def tables_of_images(*arguments, **options):
+        assert not gather_tables(*arguments, **options)
         assert not parts[-1].exists()
         return False
 
@@ -454,6 +454,48 @@ def test_an_append_adds_those_of_new_images(halves, tmp_path):
     assert_same(found, everything(path))
 
 
+@pytest.mark.parametrize("check", ["header", "pixels"])
+def test_an_append_looks_at_new_images_only(halves, tmp_path, monkeypatch, check):
+    first, second = halves
+    path, third, packed, pack = tmp_path / "store.zarr", tmp_path / "third", [], arraystore._core.pack
+    third.mkdir()
+    (third / "extra.jpg").write_bytes((first / "image00.jpg").read_bytes())
+    arraystore.ingest(first, path, shard_nbytes=30_000, check=check, progress=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(seek_module, "write_tables", no_second_pass)
+        patch.setattr(arraystore._core, "pack", lambda *args, **to: packed.append(to["seek"]) or pack(*args, **to))
+        for each in (second, third):
+            arraystore.append(path, each, check=check, progress=False)
+    # Whether both decoders were compared; of keys there are no tables.
+    assert packed == 2 * [check == "pixels", None]
+    made = seek_file(path).read_bytes()
+    seek_file(path).unlink()
+    arraystore.index(path, check=check, progress=False)
+    assert seek_file(path).read_bytes() == made
+
+
+@pytest.mark.parametrize("before", ["none", "cut", "noise", "of a longer store"])
+def test_an_append_makes_all_that_are_missing(halves, folder, tmp_path, before):
+    first, second = halves
+    path = tmp_path / "store.zarr"
+    arraystore.ingest(first, path, progress=False)
+    data = seek_file(path).read_bytes()
+    seek_file(path).unlink()
+    if before == "cut":
+        seek_file(path).write_bytes(data[:40])
+    elif before == "noise":
+        seek_file(path).write_bytes(b"\xff" * len(data))
+    elif before == "of a longer store":
+        arraystore.ingest(folder, tmp_path / "longer.zarr", progress=False)
+        seek_file(path).write_bytes(seek_file(tmp_path / "longer.zarr").read_bytes())
+        (second / f"image{N - 1}.jpg").unlink()
+    arraystore.append(path, second, progress=False)
+    made = seek_file(path).read_bytes()
+    seek_file(path).unlink()
+    arraystore.index(path, progress=False)
+    assert seek_file(path).read_bytes() == made
+
+
 @pytest.mark.parametrize("again", ["append", "append with another option", "ingest"])
 @pytest.mark.parametrize("is_filled", [False, True])
 def test_an_append_that_lacks_only_them_makes_them_when_run_again(halves, tmp_path, monkeypatch, is_filled, again):
@@ -464,6 +506,7 @@ def test_an_append_that_lacks_only_them_makes_them_when_run_again(halves, tmp_pa
     options = {"metadata": table, "rows": "all" if is_filled else "images", "progress": False}
     arraystore.ingest(first, path, **options)
     with monkeypatch.context() as patch:
+        patch.setattr(fields_module, "gather_tables", lambda *_, **__: False)
         patch.setattr(seek_module, "write_tables", interrupt)
         with pytest.raises(KeyboardInterrupt):
             arraystore.append(path, second, **options)
