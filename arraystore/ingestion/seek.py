@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -96,7 +95,7 @@ def gather_tables(
     """
     from arraystore import _core
 
-    shards = range(first_shard, first_shard + result.shards_written + result.shards_kept)
+    shards = result.shards_written + result.shards_kept
     if not shards:
         return False
     part = journal / path.name
@@ -105,14 +104,15 @@ def gather_tables(
         order = np.full(n, np.iinfo(np.uint64).max)
         order[:before] = np.arange(min(before, n), dtype=np.uint64)
         order[record] = np.arange(before, before + len(record), dtype=np.uint64)
-        files = [*([path] if before else []), *(journal / f"{shard}.seek" for shard in shards)]
         part.unlink(missing_ok=True)
-        with TemporaryDirectory() as directory:
-            # The core takes files that are numbered from 0.
-            for number, file in enumerate(files):
-                Path(directory, f"{number}.seek").symlink_to(file)
-            total = before + len(record)
-            is_whole = _core.gather_tables(directory, str(part), shards=len(files), total=total, order=order)
+        is_whole = _core.gather_tables(
+            str(part),
+            before=str(path) if before else None,
+            journal=str(journal),
+            shards=(first_shard, first_shard + shards),
+            total=before + len(record),
+            order=order,
+        )
         if is_whole:
             part.replace(path)
     except _COSTS_ONLY_THE_TABLES:

@@ -299,7 +299,7 @@ def test_a_shortage_costs_only_the_tables(folder, tmp_path, monkeypatch, shortag
 def test_what_could_not_be_put_together_gives_its_room_back(folder, tmp_path, monkeypatch, shortage):
     path, parts, gather_tables = tmp_path / "store.zarr", [], fields_module.gather_tables
 
-    def gather(_, part, **__):
+    def gather(part, **_):
         Path(part).write_bytes(b"some of them")
         parts.append(Path(part))
         if shortage is not None:

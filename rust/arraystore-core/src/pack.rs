@@ -10,6 +10,7 @@ mod plan;
 mod target;
 mod workers;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::batch::Context;
@@ -169,15 +170,29 @@ pub fn pack(
     Ok(packed)
 }
 
-/// Writes the seek tables that packing left beside the journals of `shards` shards with `total` records to `path`, which must
-/// not exist: for each record of the field that of the number in `order`. Returns whether they are all there.
+/// Where packing left seek tables, and those that a field had before.
+#[derive(Debug, Clone)]
+pub struct MadeTables<'a> {
+    /// Those that a field had, which come first.
+    pub before: Option<&'a Path>,
+    /// Where the journals are.
+    pub journal: &'a Path,
+    /// The shards that were packed.
+    pub shards: Range<u64>,
+    /// Records of all of them.
+    pub total: u64,
+}
+
+/// Writes seek tables to `path`, which must not exist: for each record of the field that of the number in `order`. Returns
+/// whether they are all there.
 ///
 /// # Errors
 ///
 /// [`Error::Io`].
-pub fn gather_tables(journal: &Path, shards: u64, total: u64, order: &[u64], path: &Path) -> Result<bool> {
-    let parts = (0..shards).map(|shard| plan::seek_path(journal, shard));
-    seek_file::gather(parts, total, order, path)
+pub fn gather_tables(made: &MadeTables<'_>, order: &[u64], path: &Path) -> Result<bool> {
+    let packed = made.shards.clone().map(|shard| plan::seek_path(made.journal, shard));
+    let parts = made.before.map(Path::to_path_buf).into_iter().chain(packed);
+    seek_file::gather(parts, made.total, order, path)
 }
 
 /// The outcomes of a shard that an earlier call finished, all records of which it could read.

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use arraystore_core::pack::{Check, Compare, PackOptions, Packed, Target, decodes, gather_tables, pack};
+use arraystore_core::pack::{Check, Compare, MadeTables, PackOptions, Packed, Target, decodes, gather_tables, pack};
 use arraystore_core::shard::{self, Sharding};
 use arraystore_core::{Error, checksum};
 use pyo3::prelude::*;
@@ -138,19 +138,25 @@ pub(crate) fn pack_records(
 }
 
 #[pyfunction]
-#[pyo3(name = "gather_tables", signature = (journal, path, *, shards, total, order))]
+#[pyo3(name = "gather_tables", signature = (path, *, before, journal, shards, total, order))]
 #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
 pub(crate) fn gather_seek_tables(
     py: Python<'_>,
-    journal: PathBuf,
     path: PathBuf,
-    shards: u64,
+    before: Option<PathBuf>,
+    journal: PathBuf,
+    shards: (u64, u64),
     total: u64,
     order: &Bound<'_, PyAny>,
 ) -> PyResult<bool> {
     let order = numbers(order, "order")?;
-    py.detach(|| gather_tables(&journal, shards, total, &order, &path))
-        .map_err(to_py_err)
+    let made = MadeTables {
+        before: before.as_deref(),
+        journal: &journal,
+        shards: shards.0..shards.1,
+        total,
+    };
+    py.detach(|| gather_tables(&made, &order, &path)).map_err(to_py_err)
 }
 
 #[pyfunction]

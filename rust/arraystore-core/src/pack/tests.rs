@@ -180,12 +180,25 @@ fn seek_tables_are_those_of_the_shards_that_are_there() {
     };
     let shards = fixture.pack_with(&with).unwrap().shards_written;
     let order: Vec<u64> = (0..50).rev().chain([u64::MAX]).collect();
-    let gather = |name: &str| {
-        let path = fixture.file(name);
-        gather_tables(&with.journal, shards, 50, &order, &path).unwrap()
+    let made = MadeTables {
+        before: None,
+        journal: &with.journal,
+        shards: 0..shards,
+        total: 50,
     };
+    let gather = |name: &str| gather_tables(&made, &order, &fixture.file(name)).unwrap();
     assert!(gather("all.seek"));
     let expected = std::fs::read(fixture.file("all.seek")).unwrap();
+    // Those of before come first; here, none of the others is wanted.
+    let before = fixture.file("all.seek");
+    let grown = MadeTables {
+        before: Some(&before),
+        total: 101,
+        ..made.clone()
+    };
+    let same: Vec<u64> = (0..51).collect();
+    assert!(gather_tables(&grown, &same, &fixture.file("grown.seek")).unwrap());
+    assert_eq!(std::fs::read(fixture.file("grown.seek")).unwrap(), expected);
     // Of shards that are kept, and of one that is written again.
     std::fs::remove_file(fixture.file("c/1")).unwrap();
     fixture.pack_with(&with).unwrap();
@@ -196,7 +209,8 @@ fn seek_tables_are_those_of_the_shards_that_are_there() {
     fixture.pack().unwrap();
     assert!(!fixture.file("journal/1.seek").exists());
     assert!(!gather("fewer.seek"));
-    assert!(!gather_tables(&with.journal, 1, 50, &order, &fixture.file("one.seek")).unwrap());
+    let first = MadeTables { shards: 0..1, ..made };
+    assert!(!gather_tables(&first, &order, &fixture.file("one.seek")).unwrap());
 }
 
 #[test]
