@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from functools import partial
 from importlib import metadata
 
 import numpy as np
@@ -33,6 +34,36 @@ def store(package, tmp_path_factory):
     arraystore.ingest(package.sources(), path, metadata=package.metadata, progress=False)
     with arraystore.open(path) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module", params=[BIOSCAN5M, BIOSCAN1M])
+def repeating(request, tmp_path_factory):
+    """A class, and a store of its data set, of which each barcode is that of three rows."""
+    folder = tmp_path_factory.mktemp("repeating")
+    if request.param is BIOSCAN5M:
+        made, barcode, delimiter = make_bioscan5m(folder, N, distinct=1), "dna_barcode", ","
+    else:
+        made, barcode, delimiter = make_bioscan1m(folder, N, distinct=1), "nucraw", "\t"
+    names, *rows = (line.split(delimiter) for line in made.metadata.read_text(encoding="utf-8").splitlines())
+    column = names.index(barcode)
+    for number, row in enumerate(rows):
+        row[column] = rows[number // 3 * 3][column]
+    made.metadata.write_text("\n".join(map(delimiter.join, [names, *rows])), encoding="utf-8")
+    with arraystore.open(folder, metadata=made.metadata) as opened:
+        yield request.param, opened
+
+
+@pytest.mark.parametrize("reduced", [False, True])
+def test_a_view_filters_the_items_and_nothing_else(repeating, reduced):
+    kind, store = repeating
+    make = partial(kind, split="all", modality=(), target_type="family", reduce_repeated_barcodes=reduced)
+    view = store.select(np.flatnonzero(store.columns["order"] == "Diptera")[::-1])
+    whole, part = make(store), make(view)
+    number_of = dict(zip(whole.view.keys, whole.targets(), strict=True))
+    assert len(number_of) == (N // 3 if reduced else N)
+    assert list(part.view.keys) == [key for key in view.keys if key in number_of]
+    assert part.targets().tolist() == [number_of[key] for key in part.view.keys]
+    assert part.label2index(whole.index2label([0, 1, 2])).tolist() == [0, 1, 2]
 
 
 def same_items(left, right):

@@ -86,8 +86,12 @@ class BioscanDataset(Items, Labelled):
         if target_format not in ("index", "text"):
             raise InvalidRequestError(f"Unknown target_format: {target_format!r}: expected 'index' or 'text'")
 
-    def _open(self, root: Root, *, download: bool) -> None:
-        """Open the store, and set the rows of the table that are kept, all splits together."""
+    def _open(self, root: Root, *, download: bool) -> Rows:
+        """Open the store, and set the rows of all splits together; return those of the whole table, whatever the view.
+
+        Labels are numbered, and one record is kept for each barcode, over the whole table: so several views of a store
+        agree with each other.
+        """
         try:
             found = open_root(root, self.published, self.image_package, any_package=IMAGE not in self.modality)
         except DatasetNotFoundError as error:
@@ -100,8 +104,6 @@ class BioscanDataset(Items, Labelled):
         is_row = self._is_row()
         if len(self.store) and not is_row.any():
             raise DatasetNotFoundError(f"{self.root}: no record has a row of a metadata table: ingest it with one")
-        selected = found.selected_rows
-        rows = np.flatnonzero(is_row) if selected is None else selected[is_row[selected]]
         if is_of_parts(self.store.handle.spec.source) and (affected := self._depends_on_order()):
             warnings.warn(
                 f"{self.root} was put together from parts, so that its rows may stand in another order than those of "
@@ -110,8 +112,13 @@ class BioscanDataset(Items, Labelled):
                 UserWarning,
                 stacklevel=4,
             )
-        self._rows = first_of_each_barcode(rows, self._barcodes) if self.reduce_repeated_barcodes else rows
+        kept = np.flatnonzero(is_row)
+        if self.reduce_repeated_barcodes:
+            kept = first_of_each_barcode(kept, self._barcodes)
+        selected = found.selected_rows
+        self._rows = kept if selected is None else selected[np.isin(selected, kept)]
         self._begin()
+        return kept
 
     def _is_row(self) -> npt.NDArray[np.bool_]:
         return table_rows(self.store, self.always_there)

@@ -49,7 +49,8 @@ class BIOSCAN1M(BioscanDataset):
     ----------
     root : path-like, sequence of path-like, Store or View
         The folder that holds ``bioscan1m/``, or the publisher's zips or HDF5 files and table; or those files; or a
-        store, by its path or open. The checksums of the published files are not compared.
+        store, by its path or open. A view has fewer items; labels have the numbers, and repeated barcodes the records,
+        that they have in its whole store. The checksums of the published files are not compared.
     split : str, default "train"
         ``"train"``, ``"validation"``, ``"test"``, ``"no_split"``, ``"all"`` or a sum. Of ``"clibd"``, one of its ten
         splits, ``"all"``, ``"all_keys"``, ``"no_split_and_seen_train"``, or a name that BIOSCAN-5M has for one of them;
@@ -163,9 +164,8 @@ class BIOSCAN1M(BioscanDataset):
         )
         self._warn_of_fine_targets()
         self._clibd_given = clibd_partitioning_path
-        self._open(root, download=download)
-        # All splits together: over these rows labels are numbered.
-        self._kept_rows = self._rows
+        # Over these rows labels are numbered.
+        self._kept_rows = self._open(root, download=download)
         self._rows = self._rows_of_split()
 
     def _warn_of_fine_targets(self) -> None:
@@ -193,7 +193,7 @@ class BIOSCAN1M(BioscanDataset):
         return self._rows[self._values.categories(version).isin(splits)[self._rows]]
 
     def _rows_of_clibd(self) -> Rows:
-        split, folder, rows = self.split, self._clibd_folder(), self._kept_rows
+        split, folder, rows = self.split, self._clibd_folder(), self._rows
         if split is not None and split in clibd.NAMES.splits:
             return self._rows_of_file(split)
         # bioscan-dataset looks at all files here, also if it then takes one alone.
@@ -206,7 +206,7 @@ class BIOSCAN1M(BioscanDataset):
 
     def _rows_of_file(self, split: str) -> Rows:
         samples = clibd.samples_of_split(self._clibd_folder(), split)
-        row_of = dict(zip(self._values.at("sampleid", self._kept_rows), self._kept_rows.tolist(), strict=True))
+        row_of = dict(zip(self._values.at("sampleid", self._rows), self._rows.tolist(), strict=True))
         return np.array([row_of[sample] for sample in samples if sample in row_of], np.int64)
 
     def _clibd_folder(self) -> Path:

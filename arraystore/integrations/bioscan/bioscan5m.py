@@ -42,7 +42,8 @@ class BIOSCAN5M(BioscanDataset):
     ----------
     root : path-like, sequence of path-like, Store or View
         The folder that holds ``bioscan5m/``, or the publisher's zips and table; or zips; or a store, by its path or
-        open. The checksums of the published files are not compared, so that a part of the data set will do.
+        open. A view has fewer items; labels have the numbers, and repeated barcodes the records, that they have in its
+        whole store. The checksums of the published files are not compared, so that a part of the data set will do.
     split : str, default "train"
         ``"pretrain"``, ``"train"``, ``"val"``, ``"test"``, ``"key_unseen"``, ``"val_unseen"``, ``"test_unseen"``,
         ``"other_heldout"``; ``"seen"``, ``"unseen"``, ``"all"``; or a sum, ``"train+val"``. None is ``"all"``.
