@@ -293,7 +293,7 @@ def find_table_alone(paths: Sequence[Path]) -> Package | None:
     Package or None
         None if that is not one file with the name of such a table.
     """
-    publisher = publisher_of_table(paths[0]) if len(paths) == 1 and paths[0].is_file() else None
+    publisher = publisher_of_table(paths)
     if publisher is None:
         return None
     from arraystore import _core

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,19 +57,22 @@ def recognise(members: Members, *, package: str | None = None) -> Source | Patch
     return next((source for source in SOURCES if source.recognises(members)), unknown)
 
 
-def publisher_of_table(path: Path) -> Source | None:
-    """Return the source whose metadata table has this name; None if none has.
+def publisher_of_table(paths: Sequence[Path]) -> Source | None:
+    """Return the source whose metadata table was named, wherever it lies, and nothing besides.
 
     Parameters
     ----------
-    path : Path
-        A file.
+    paths : sequence of Path
+        What was named as a source.
 
     Returns
     -------
     Source or None
+        None if that is not one file with the name of such a table.
     """
-    return _OF_TABLE.get(path.stem) if path.suffix in (".csv", ".tsv", ".jsonld") else None
+    if len(paths) != 1 or paths[0].suffix not in (".csv", ".tsv", ".jsonld") or not paths[0].is_file():
+        return None
+    return _OF_TABLE.get(paths[0].stem)
 
 
 def published_as(dataset: str) -> Source:

@@ -16,7 +16,7 @@ from arraystore.format.containers import open_layout
 from arraystore.format.durable import TEMPORARY
 from arraystore.format.seek import cached_seek_path
 from arraystore.format.workspace import remove_if_abandoned, workspace
-from arraystore.sources.registry import published_as
+from arraystore.sources.registry import published_as, publisher_of_table
 from arraystore.virtual.request import Request, are_unchanged, digest
 
 FOLDER_VARIABLE = "ARRAYSTORE_CACHE_DIR"
@@ -89,8 +89,8 @@ def _is_current(layout: Layout, request: Request) -> bool:
     if request.metadata is not None:
         return True
     # A table may have come to its published place since, or before the one that was found.
-    publisher = published_as(layout.spec.dataset)
-    found = publisher.find_table([Path(path) for path in request.paths])
+    publisher, paths = published_as(layout.spec.dataset), [Path(path) for path in request.paths]
+    found = publisher.find_table(paths) if publisher_of_table(paths) is None else paths[0]
     published = [] if found is None else [found, *publisher.find_extra_tables(found)]
     return bool([str(path) for path in published] == tables)
 

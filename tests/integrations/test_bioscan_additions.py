@@ -283,9 +283,10 @@ def test_without_images_those_of_another_package_will_do(package):
     assert dataset[0] == BIOSCAN5M(package.root, modality="dna")[0]
 
 
-def test_without_images_the_table_alone_will_do(package, tmp_path):
-    table = tmp_path / "bioscan5m/metadata/csv" / package.metadata.name
-    table.parent.mkdir(parents=True)
+@pytest.mark.parametrize("place", BIOSCAN5M.published.tables[:2])
+def test_without_images_the_table_alone_will_do(package, tmp_path, place):
+    table = tmp_path / place
+    table.parent.mkdir(parents=True, exist_ok=True)
     table.write_bytes(package.metadata.read_bytes())
     expected = list(BIOSCAN5M(package.root, modality="dna"))
     for root in (tmp_path, table):

@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,7 @@ import pytest
 
 import arraystore
 from arraystore import _core
-from arraystore.testing import insect_jpeg
+from arraystore.testing import insect_jpeg, make_bioscan1m, make_bioscan5m
 from arraystore.virtual import index as index_module
 
 
@@ -79,6 +80,29 @@ def test_a_table_that_was_changed_is_read_again(package, builds):
     package.metadata.write_text(text.replace(country, "Atlantis"))
     with arraystore.open(package.sources(), metadata=package.metadata) as source:
         assert source.columns["country"][0] == "Atlantis"
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (make_bioscan5m, "BIOSCAN_5M_Insect_Dataset_metadata.csv"),
+        (make_bioscan1m, "BIOSCAN_1M_Insect_Dataset_metadata.tsv"),
+    ],
+)
+def test_a_table_alone_is_read_once_and_again_when_it_is_changed(tmp_path, cache, builds, make, name):
+    table = make(tmp_path / "package", 8, distinct=1).metadata.rename(tmp_path / name)
+    # Beside images it would be taken for the table before the other of BIOSCAN-1M.
+    (tmp_path / "BIOSCAN_Insect_Dataset_metadata.tsv").touch()
+    with arraystore.open(table) as source:
+        keys = source.keys.to_list()
+    with arraystore.open(table) as again, pickle.loads(pickle.dumps(again)) as reopened:
+        assert again.keys.to_list() == reopened.keys.to_list() == keys
+    assert len(builds) == 1
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+    with arraystore.open(table) as changed:
+        assert changed.keys.to_list() == keys[:-1]
+    assert len(builds) == 2
+    assert len(entries(cache)) == 1
 
 
 def test_a_table_that_comes_to_its_place_is_seen(package, builds):
