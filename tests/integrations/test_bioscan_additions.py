@@ -192,7 +192,8 @@ def test_labels_and_indices_are_translated(store):
     names = sorted(set(store.columns["order"]) - {None})
     assert dataset.label2index(names[1]) == 1
     assert dataset.index2label(np.int8(1)) == names[1]
-    assert dataset.index2label(-1) == ""
+    assert dataset.index2label(-1) == dataset.index2label(np.array(-1)) == ""
+    assert dataset.index2label(np.array(1)) == names[1]
     assert dataset.label2index("") == dataset.label2index(None) == dataset.label2index(float("nan")) == -1
     # bioscan_dataset 1.3.0 fails with a list, though it documents one.
     assert dataset.label2index([names[2], "", None, names[0]]).tolist() == [2, -1, -1, 0]
@@ -209,6 +210,14 @@ def test_labels_and_indices_are_translated(store):
         dataset.index2label("Diptera")
     with pytest.raises(ValueError, match="has no categories"):
         dataset.index2label(1, "coord-lat")
+
+
+def test_a_tensor_without_dimensions_is_one_index(store):
+    torch = pytest.importorskip("torch", reason="is not installed")
+    dataset = BIOSCAN5M(store, target_type="order")
+    targets = torch.tensor([1, -1])
+    assert [dataset.index2label(target) for target in targets] == dataset.index2label(targets).tolist()
+    assert isinstance(dataset.index2label(targets[0]), str)
 
 
 def test_a_dataset_is_pickled_as_its_place(store):

@@ -28,7 +28,7 @@ class Labelled:
         Parameters
         ----------
         index : int or array_like of int
-            Negative ones stand for a missing label.
+            An array or tensor without dimensions is one index. Negative ones stand for a missing label.
         column : str, optional
             One of the target types; the only one of this dataset if not given.
 
@@ -49,7 +49,7 @@ class Labelled:
         names = self._values.categories(self._label_column(column))
         if isinstance(index, str):
             raise TypeError(f"index must be an int or array-like of ints, not {index!r}: did you mean label2index?")
-        if not hasattr(index, "__len__"):
+        if np.ndim(index) == 0:
             return "" if index < 0 else names.names[index]
         indices = np.asarray(index, np.int64)
         if (indices >= len(names.names)).any():
