@@ -117,7 +117,6 @@ class BioscanDataset(Items, Labelled):
             kept = first_of_each_barcode(kept, self._barcodes)
         selected = found.selected_rows
         self._rows = kept if selected is None else selected[np.isin(selected, kept)]
-        self._begin()
         return kept
 
     def _is_row(self) -> npt.NDArray[np.bool_]:
@@ -130,6 +129,7 @@ class BioscanDataset(Items, Labelled):
         return " and ".join(filter(None, (numbers, barcodes)))
 
     def _begin(self) -> None:
+        """Set what is made when it is asked for, of an open store."""
         self._values = Values(
             self.store, labels=self._make_labels, ranks=self.ranks, dtypes=self.dtypes, made=self._made_values()
         )

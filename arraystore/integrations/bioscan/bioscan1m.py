@@ -80,7 +80,8 @@ class BIOSCAN1M(BioscanDataset):
         Labels of BIOSCAN-1M are numbered in sorted order by every pandas; this changes only the order of the
         categories of the experiments in `metadata`.
     clibd_partitioning_path : path-like, optional
-        The folder of CLIBD's text files: ``CLIBD_partitioning`` in ``bioscan1m/`` or beside the store if not given.
+        The folder of CLIBD's text files: ``CLIBD_partitioning`` in ``bioscan1m/`` or beside the store if not given. If
+        it is there, ``"clibd_split"`` is a column of every partitioning.
 
     Attributes
     ----------
@@ -96,7 +97,8 @@ class BIOSCAN1M(BioscanDataset):
     ValueError
         If a split, partitioning or `target_format` is unknown, or `root` holds something else.
     RuntimeError
-        If there is a `target_transform` but no target, or CLIBD's files lack a sample of the table.
+        If there is a `target_transform` but no target, or if CLIBD's files are there and have a sample of the table
+        never or in two splits, whatever the partitioning; a single split of ``"clibd"`` needs its own file alone.
 
     Warns
     -----
@@ -163,10 +165,13 @@ class BIOSCAN1M(BioscanDataset):
             category_order=category_order,
         )
         self._warn_of_fine_targets()
-        self._clibd_given = clibd_partitioning_path
         # Over these rows labels are numbered.
         self._kept_rows = self._open(root, download=download)
-        self._rows = self._rows_of_split()
+        folder = self._find_clibd(clibd_partitioning_path)
+        self._clibd = None if folder is None else self._read_clibd(folder)
+        self._begin()
+        is_of_experiment = self.partitioning_version != _CLIBD
+        self._rows = self._rows_of_split() if folder is None or is_of_experiment else self._rows_of_clibd(folder)
 
     def _warn_of_fine_targets(self) -> None:
         fine = {"subfamily", "tribe", "genus", "species"} if self.partitioning_version != _CLIBD else set()
@@ -182,8 +187,6 @@ class BIOSCAN1M(BioscanDataset):
 
     def _rows_of_split(self) -> Rows:
         split, version = self.split, self.partitioning_version
-        if version == _CLIBD:
-            return self._rows_of_clibd()
         if split in (None, "all"):
             return self._rows
         splits = _NAMES.expand(str(split))
@@ -192,35 +195,41 @@ class BIOSCAN1M(BioscanDataset):
             raise InvalidRequestError(f"Invalid partitioning version: {version!r}: expected one of {known}")
         return self._rows[self._values.categories(version).isin(splits)[self._rows]]
 
-    def _rows_of_clibd(self) -> Rows:
-        split, folder, rows = self.split, self._clibd_folder(), self._rows
-        if split is not None and split in clibd.NAMES.splits:
-            return self._rows_of_file(split)
-        # bioscan-dataset looks at all files here, also if it then takes one alone.
-        splits = clibd.splits_of_samples(folder, self._values.at("sampleid", rows))
-        if split in (None, "all"):
-            return rows
-        if "+" in str(split):
-            return rows[np.isin(splits.astype(str), sorted(clibd.NAMES.expand(str(split))))]
-        return self._rows_of_file(str(split))
-
-    def _rows_of_file(self, split: str) -> Rows:
-        samples = clibd.samples_of_split(self._clibd_folder(), split)
-        row_of = dict(zip(self._values.at("sampleid", self._rows), self._rows.tolist(), strict=True))
-        return np.array([row_of[sample] for sample in samples if sample in row_of], np.int64)
-
-    def _clibd_folder(self) -> Path:
-        if self._clibd_given is not None:
-            return clibd.find_folder([Path(self._clibd_given)])
+    def _find_clibd(self, given: str | os.PathLike[str] | None) -> Path | None:
+        """Return the folder of CLIBD's files; None if there is none, and none is needed."""
+        if given is not None:
+            return clibd.find_folder([Path(given)])
         root = Path(self.root)
         folders = (root / "bioscan1m", root / "bioscan", root, root.parent, root.parent / "bioscan1m")
-        return clibd.find_folder([folder / clibd.FOLDER for folder in folders])
-
-    def _has_clibd(self) -> bool:
         try:
-            return bool(self._clibd_folder())
+            return clibd.find_folder([folder / clibd.FOLDER for folder in folders])
         except DatasetNotFoundError:
-            return False
+            if self.partitioning_version == _CLIBD:
+                raise
+            return None
+
+    def _read_clibd(self, folder: Path) -> Categories:
+        """Return the split that CLIBD has for each row: read once, since it takes a second."""
+        splits = clibd.NAMES.splits
+        codes = np.full(len(self.store), -1, np.int8)
+        if self._has_order_of_file() and self.split in splits:
+            # As bioscan-dataset, which looks at no other file then. Rows of another split are no items.
+            codes.fill(splits.index(self.split))
+        else:
+            samples = self.store.select(self._rows).columns["sampleid"].to_numpy()
+            codes[self._rows] = clibd.splits_of_samples(folder, samples)
+        return Categories(codes, list(splits))
+
+    def _rows_of_clibd(self, folder: Path) -> Rows:
+        split = self.split
+        if split in (None, "all"):
+            return self._rows
+        if self._has_order_of_file():
+            samples = clibd.samples_of_split(folder, str(split))
+            row_of = dict(zip(self._values.at("sampleid", self._rows), self._rows.tolist(), strict=True))
+            return np.array([row_of[sample] for sample in samples if sample in row_of], np.int64)
+        splits = clibd.NAMES.expand(str(split))
+        return self._rows[np.array([each in splits for each in self._values.at(_CLIBD_SPLIT, self._rows)], np.bool_)]
 
     def _has_order_of_file(self) -> bool:
         split = self.split
@@ -233,22 +242,17 @@ class BIOSCAN1M(BioscanDataset):
         return complete_labels(super()._make_labels)[name].in_order(self._kept_rows)
 
     def _made_values(self) -> dict[str, Callable[[Rows], Array]]:
-        return {**super()._made_values(), _CLIBD_SPLIT: self._clibd_splits}
-
-    def _clibd_splits(self, rows: Rows) -> npt.NDArray[np.object_]:
-        if self._has_order_of_file() and self.split in clibd.NAMES.splits:
-            return np.full(len(rows), self.split, object)
-        return clibd.splits_of_samples(self._clibd_folder(), self._values.at("sampleid", rows))
+        made = super()._made_values()
+        return made if self._clibd is None else {**made, _CLIBD_SPLIT: self._clibd.at}
 
     def _frame_columns(self) -> list[str]:
-        indices = [f"{rank}_index" for rank in _RANKS]
-        return [*_COLUMNS, *indices, _CLIBD_SPLIT] if self._has_clibd() else [*_COLUMNS, *indices]
+        return [*_COLUMNS, *(f"{rank}_index" for rank in _RANKS), _CLIBD_SPLIT]
 
     def _frame_index(self) -> npt.NDArray[np.int64]:
         # What bioscan-dataset joins with CLIBD's files is numbered anew.
         if self._has_order_of_file():
             return np.arange(len(self))
-        if self._has_clibd():
+        if self._clibd is not None:
             return np.searchsorted(self._kept_rows, self._rows).astype(np.int64)
         return super()._frame_index()
 

@@ -160,6 +160,7 @@ class BIOSCAN5M(BioscanDataset):
         )
         splits = None if self.split in (None, "all") else _NAMES.expand(str(self.split))
         self._open(root, download=download)
+        self._begin()
         if splits is not None:
             self._rows = self._rows[self._values.categories("split").isin(splits)[self._rows]]
 

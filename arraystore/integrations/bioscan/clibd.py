@@ -68,8 +68,8 @@ def samples_of_split(folder: Path, split: str) -> list[str]:
     return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line]
 
 
-def splits_of_samples(folder: Path, samples: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
-    """Return the split of each sample.
+def splits_of_samples(folder: Path, samples: npt.NDArray[np.object_]) -> npt.NDArray[np.int8]:
+    """Return the split of each sample; all files are read.
 
     Parameters
     ----------
@@ -80,7 +80,8 @@ def splits_of_samples(folder: Path, samples: npt.NDArray[np.object_]) -> npt.NDA
 
     Returns
     -------
-    ndarray of object, shape (n,)
+    ndarray of int8, shape (n,)
+        Positions in the splits of `NAMES`.
 
     Raises
     ------
@@ -89,17 +90,20 @@ def splits_of_samples(folder: Path, samples: npt.NDArray[np.object_]) -> npt.NDA
     FileNotFoundError
         If a file is missing.
     """
-    split_of: dict[str, str] = {}
-    for split in NAMES.splits:
-        for sample in samples_of_split(folder, split):
-            if split_of.setdefault(sample, split) != split:
-                raise UnassignedSampleError(f"{folder}: {sample!r} is in {split_of[sample]}.txt and in {split}.txt")
-    missing = [sample for sample in samples if sample not in split_of]
-    if missing:
+    code_of: dict[str, int] = {}
+    for code, split in enumerate(NAMES.splits):
+        in_split = dict.fromkeys(samples_of_split(folder, split), code)
+        for sample in code_of.keys() & in_split:
+            other = NAMES.splits[code_of[sample]]
+            raise UnassignedSampleError(f"{folder}: {sample!r} is in {other}.txt and in {split}.txt")
+        code_of |= in_split
+    codes = np.fromiter((code_of.get(sample, -1) for sample in samples), np.int8, len(samples))
+    missing = samples[codes < 0]
+    if len(missing):
         raise UnassignedSampleError(
             f"{folder}: {len(missing)} samples of the table are in none of the files, such as {missing[0]!r}"
         )
-    return np.array([split_of[sample] for sample in samples], object)
+    return codes
 
 
 class UnassignedSampleError(SourceError, RuntimeError):
