@@ -254,6 +254,35 @@ def test_labels_are_numbered_as_the_installed_pandas_does(tmp_path):
     np.testing.assert_array_equal(orders[None], orders["pandas<3" if is_old else "sorted"])
 
 
+@pytest.mark.parametrize(
+    ("kind", "columns", "ranks"),
+    [
+        (BIOSCAN5M, ["species", "country", "province_state"], []),
+        # Whose ranks bioscan-dataset changes, so that they are sorted anew.
+        (BIOSCAN1M, ["large_diptera_family", "small_insect_order"], ["order", "genus"]),
+    ],
+)
+def test_each_column_of_labels_is_numbered_as_pandas_reads_it(tmp_path, kind, columns, ranks):
+    pandas = pytest.importorskip("pandas", reason="is the oracle")
+    make, delimiter = (make_bioscan5m, ",") if kind is BIOSCAN5M else (make_bioscan1m, "\t")
+    table = make(tmp_path, 8, distinct=1).metadata
+    names = table.read_text(encoding="utf-8").splitlines()[0].split(delimiter)
+    # The first in the alphabet does not occur in the first block of rows.
+    labels = ["Z", "Y"] * 30_000 + ["A"] * 5_000
+    rows = [{"processid": f"FILL{i}-20", **dict.fromkeys(columns + ranks, label)} for i, label in enumerate(labels)]
+    lines = [names, *([row.get(name, "") for name in names] for row in rows)]
+    table.write_text("\n".join(map(delimiter.join, lines)), encoding="utf-8")
+    made = {order: kind(table, "all", modality=(), category_order=order) for order in (None, "sorted", "pandas<3")}
+    for column in columns + ranks:
+        found = {order: dataset.index2label([0, 1, 2], column).tolist() for order, dataset in made.items()}
+        assert found["sorted"] == ["A", "Y", "Z"]
+        assert found["pandas<3"] == (["A", "Y", "Z"] if column in ranks else ["Y", "Z", "A"])
+    for column in columns:
+        expected = pandas.read_csv(table, sep=delimiter, dtype="category", usecols=[column])[column].cat
+        assert made[None].metadata[column].cat.categories.tolist() == expected.categories.tolist()
+        assert made[None].metadata[column].cat.codes.tolist() == expected.codes.tolist()
+
+
 def test_nothing_but_metadata_needs_pandas_and_nothing_needs_torch(store):
     code = f"""
 import sys

@@ -131,7 +131,12 @@ class BioscanDataset(Items, Labelled):
     def _begin(self) -> None:
         """Set what is made when it is asked for, of an open store."""
         self._values = Values(
-            self.store, labels=self._make_labels, ranks=self.ranks, dtypes=self.dtypes, made=self._made_values()
+            self.store,
+            labels=self._make_labels,
+            labelled=self._categorical_columns(),
+            ranks=self.ranks,
+            dtypes=self.dtypes,
+            made=self._made_values(),
         )
         self._view: View | None = None
         self._metadata: pd.DataFrame | None = None

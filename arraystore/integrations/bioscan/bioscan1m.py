@@ -236,6 +236,8 @@ class BIOSCAN1M(BioscanDataset):
         return self.partitioning_version == _CLIBD and split not in (None, "all") and "+" not in str(split)
 
     def _make_labels(self, name: str) -> Categories:
+        if name in _EXPERIMENTS:
+            return super()._make_labels(name)
         # Over the rows that repeated barcodes left, whatever the split.
         if name not in COMPLETED:
             return super()._make_labels(name).in_order(self._kept_rows)

@@ -68,8 +68,8 @@ class BIOSCAN5M(BioscanDataset):
     download : bool, default False
         Nothing is downloaded: True only changes the message if nothing is found.
     category_order : {"sorted", "pandas<3"}, optional
-        How labels are numbered: sorted, as with pandas 3, or in the order of pandas before it, block by block of the
-        table. As the installed pandas does if not given; sorted if there is none. The numbers are those of
+        How labels and places are numbered: sorted, as by pandas 3, or in the order of pandas before it, block by block
+        of the table. As the installed pandas does if not given; sorted if there is none. The numbers are those of
         bioscan-dataset only if all rows of the published table are there, in its order. So they are in a store that was
         made with the whole table, whatever images were appended to it; records that an append or a merge has added
         stand behind the others.

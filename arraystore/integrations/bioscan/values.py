@@ -30,9 +30,11 @@ class Values:
     store : Store
         The store.
     labels : callable
-        Makes the categories of a rank; those of other columns are the store's.
+        Makes the categories of a column of `labelled`; those of others are in the order of the store.
+    labelled : sequence of str
+        The columns whose labels are numbered as bioscan-dataset does.
     ranks : sequence of str
-        The columns that are targets by their labels.
+        Those of them that are targets by their labels.
     dtypes : mapping of str to type
         Columns of numbers that have another type here than in the store.
     made : mapping of str to callable
@@ -44,6 +46,7 @@ class Values:
         store: Store,
         *,
         labels: Callable[[str], Categories],
+        labelled: tuple[str, ...],
         ranks: tuple[str, ...],
         dtypes: Mapping[str, type[np.generic]],
         made: Mapping[str, Callable[[Rows], Array]],
@@ -51,6 +54,7 @@ class Values:
         self.store = store
         self.ranks = ranks
         self._labels = labels
+        self._labelled = labelled
         self._dtypes = dtypes
         self._made = made
         self._kept: dict[str, Categories | Array | None] = {}
@@ -99,7 +103,7 @@ class Values:
         """Return what is kept of a column: its categories, its numbers, or nothing of one of strings."""
         if name not in self._kept:
             column = self.store.columns[name]
-            self._kept[name] = self._labels(name) if name in self.ranks else self._read(column)
+            self._kept[name] = self._labels(name) if name in self._labelled else self._read(column)
         return self._kept[name]
 
     def _read(self, column: Column) -> Categories | Array | None:
