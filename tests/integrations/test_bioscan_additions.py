@@ -1,5 +1,6 @@
 """What `BIOSCAN5M` and `BIOSCAN1M` have besides the items of bioscan_dataset: stores, batches, orders, errors."""
 
+import linecache
 import pickle
 import shutil
 import subprocess
@@ -498,3 +499,21 @@ def test_a_store_of_parts_tells_what_may_differ(package, parts, tmp_path, way):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         BIOSCAN5M(grown, "all", category_order="sorted")
+
+
+@pytest.mark.parametrize("kind", [BIOSCAN5M, BIOSCAN1M])
+def test_a_warning_names_the_line_that_makes_the_dataset(tmp_path, kind):
+    make = make_bioscan5m if kind is BIOSCAN5M else make_bioscan1m
+    stores = [tmp_path / "one.zarr", tmp_path / "two.zarr"]
+    for seed, path in enumerate(stores):
+        made = make(tmp_path / str(seed), 8, seed=seed, distinct=1)
+        sources = made.sources() if kind is BIOSCAN5M else made.sources
+        arraystore.ingest(sources, path, metadata=made.metadata, progress=False)
+    arraystore.merge(stores, tmp_path / "merged.zarr", progress=False)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        kind(tmp_path / "merged.zarr", target_type="genus", reduce_repeated_barcodes=True)
+    # Of the parts, and of a target that is fine for an experiment.
+    assert len(caught) == (1 if kind is BIOSCAN5M else 2)
+    for warning in caught:
+        assert linecache.getline(warning.filename, warning.lineno).startswith("        kind(tmp_path")

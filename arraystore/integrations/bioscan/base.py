@@ -110,7 +110,7 @@ class BioscanDataset(Items, Labelled):
                 f"the published table: {affected} may differ from those of bioscan-dataset. To have the same, ingest "
                 "the first part with the whole table and rows='all', and append the others",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
         kept = np.flatnonzero(is_row)
         if self.reduce_repeated_barcodes:
