@@ -47,6 +47,8 @@ class BioscanDataset(Items, Labelled):
     dtypes: ClassVar[Mapping[str, type[np.generic]]]
     # Of which a row of the table has at least one.
     always_there: ClassVar[tuple[str, ...]]
+    # Whether labels are sorted whatever the category order, so that the order of the rows is no matter.
+    sorts_labels: ClassVar[bool] = False
 
     root: str
     split: str | None
@@ -124,7 +126,8 @@ class BioscanDataset(Items, Labelled):
 
     def _depends_on_order(self) -> str:
         """Name what depends on the order of the rows, if anything does."""
-        numbers = "the numbers of labels" if self.category_order == "pandas<3" and self.target_type else ""
+        is_by_block = self.category_order == "pandas<3" and not self.sorts_labels
+        numbers = "the numbers of labels" if is_by_block and self.target_type else ""
         barcodes = "the records that stand for repeated barcodes" if self.reduce_repeated_barcodes else ""
         return " and ".join(filter(None, (numbers, barcodes)))
 

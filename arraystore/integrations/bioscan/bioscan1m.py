@@ -128,6 +128,7 @@ class BIOSCAN1M(BioscanDataset):
     target_aliases: ClassVar = {"dna_bin": "uri"}
     dtypes: ClassVar = {"chunk_number": np.uint8}
     always_there = (*_EXPERIMENTS, "phylum", "order", "uri")
+    sorts_labels = True
 
     def __init__(
         self,
