@@ -282,6 +282,33 @@ def test_what_is_sent_in_parts_and_twice_is_whole(images):
         np.testing.assert_array_equal(again, part)
 
 
+def sparse_row(sample):
+    return torch.sparse_coo_tensor(sample["row"].reshape(1, 1), torch.ones(1), (100,))
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks are implicitly disabled:UserWarning")
+def test_sparse_tensors_of_a_transform_are_sent(images):
+    dataset = Dataset(images, size=SIZE, transform=sparse_row)
+    # What cannot be sent is lost without an error, and waited for in vain.
+    loader = DataLoader(dataset, 8, num_workers=1, collate_fn=list, timeout=20)
+    rows = [int(sample.coalesce().indices()) for batch in loader for sample in batch]
+    assert rows == list(range(len(images)))
+
+
+def test_tensors_without_plain_memory_are_left_to_pytorch():
+    seen = []
+
+    def look(tensor):
+        seen.append(travel._slot_under(tensor))
+        return tensor
+
+    torch.func.vmap(look)(torch.zeros(3, 2))
+    look(torch.zeros(2, device="meta"))
+    look(torch.nn.Parameter(torch.zeros(2)))
+    look(torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)], layout=torch.jagged))
+    assert seen == [None] * 4
+
+
 def test_memory_of_workers_is_used_again_and_then_let_go_of(images):
     addresses = set()
     dataset = Dataset(images, size=SIZE)

@@ -104,12 +104,24 @@ class SharedRing:
 
 def _reduced(tensor: torch.Tensor) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """Say how a tensor is sent to another process."""
-    slot = _lent.get(tensor.data_ptr()) if type(tensor) is torch.Tensor and tensor.device.type == "cpu" else None
+    slot = _slot_under(tensor)
     if slot is None or slot.sent or tensor.requires_grad or slot.process != os.getpid():
         found: tuple[Callable[..., Any], tuple[Any, ...]] = reduce_tensor(tensor)
         return found
     slot.sent = True
     return _arrived, (slot.memory, slot.process, slot.kept, tensor.dtype, tuple(tensor.shape), tensor.stride())
+
+
+def _slot_under(tensor: torch.Tensor) -> _Slot | None:
+    """Return the slot that a tensor begins with, if it lies over one."""
+    plain = type(tensor) is torch.Tensor and tensor.layout is torch.strided and not tensor.is_nested
+    if not plain or tensor.device.type != "cpu":
+        return None
+    try:
+        return _lent.get(tensor.data_ptr())
+    except RuntimeError:
+        # Wrappers of functorch and the like are tensors without memory.
+        return None
 
 
 def _arrived(
