@@ -387,6 +387,18 @@ def test_batches_are_those_of_the_loader(images):
     assert batches.label_names == loader.label_names
 
 
+def test_an_iterator_is_begun_when_it_is_made(images):
+    batches, expected = Batches(images, 8, size=SIZE), images.loader(8, size=SIZE)
+    iterator, expected_iterator = iter(batches), iter(expected)
+    for each in (batches, expected):
+        each.set_epoch(5)
+    np.testing.assert_array_equal(next(iterator)["row"], next(expected_iterator)["row"])
+    for _ in zip(range(3), batches, strict=False):
+        pass
+    iterator = iter(batches)
+    assert batches.state_dict()["batches"] == 0
+
+
 @pytest.mark.parametrize("workers", [1, 2, 3])
 @pytest.mark.parametrize("lives", [False, True])
 def test_workers_share_the_batches_in_order(images, workers, lives):

@@ -94,8 +94,8 @@ class Batches(data.IterableDataset[dict[str, Any]]):
             self._seen = self._epoch.times_set
             loader.set_epoch(self._epoch.number)
         images = [] if self.store._holds_arrays() else ["image", *loader.options.beside]
-        for batch in loader:
-            yield tensors(batch, images=images, layout=self.layout)
+        # Begun now and not with the first batch, so that the epoch and the state are those of this iterator.
+        return map(partial(tensors, images=images, layout=self.layout), loader)
 
     @property
     def epoch(self) -> int:
