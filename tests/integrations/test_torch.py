@@ -435,6 +435,17 @@ def test_batches_that_were_looked_at_begin_again_in_spawned_workers(images, work
     assert len(found) == len(batches)
 
 
+def is_shared(batch):
+    return travel._slot_under(batch["image"]) is not None
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_batches_that_were_looked_at_are_shared_by_forked_workers(images, workers):
+    batches = Batches(images, 8, size=SIZE)
+    assert not is_shared(next(iter(batches)))
+    assert all(DataLoader(batches, batch_size=None, num_workers=workers, collate_fn=is_shared))
+
+
 def test_workers_leave_no_shared_memory_behind(images):
     def shared():
         return set(Path("/dev/shm").glob("torch_*"))

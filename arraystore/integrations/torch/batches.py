@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -84,6 +85,8 @@ class Batches(data.IterableDataset[dict[str, Any]]):
         self._loader = self._new_loader(batch_size)
         # How often the epoch was set, as far as this process has seen.
         self._seen = 0
+        # The worker that the loader was made in: memory that is not shared is of no use there.
+        self._process: int | None = None
 
     def __len__(self) -> int:
         return len(self._loader)
@@ -140,17 +143,17 @@ class Batches(data.IterableDataset[dict[str, Any]]):
     def _loader_here(self) -> Loader:
         """Return the loader, which in a worker is one of its own, with its share of the batches."""
         info = data.get_worker_info()
-        options = self._loader.options
-        if info is not None and (options.worker, options.workers) != (info.id, info.num_workers):
+        if info is not None and self._process != os.getpid():
             threads = self._options.get("threads")
             if threads is None:
                 threads = max(thread_count() // info.num_workers, 1)
             mine = {"worker": info.id, "workers": info.num_workers, "threads": threads}
             begun = self._loader
-            self._loader = self._new_loader(begun.batch_size, **mine)
-            self._loader.set_epoch(begun.epoch)
+            loader = self._new_loader(begun.batch_size, **mine)
+            loader.set_epoch(begun.epoch)
             if begun.resumes:
-                self._loader.load_state_dict(begun.state_dict())
+                loader.load_state_dict(begun.state_dict())
+            self._loader, self._process = loader, os.getpid()
         return self._loader
 
     def _new_loader(self, batch_size: int, **more: int) -> Loader:
