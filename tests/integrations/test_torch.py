@@ -415,6 +415,27 @@ def test_workers_share_the_batches_in_order(images, workers, lives):
             np.testing.assert_array_equal(tensors["image"], arrays["image"])
 
 
+def epoch_rows(images, epoch, batch_size=8):
+    loader = images.loader(batch_size, size=SIZE)
+    loader.set_epoch(epoch)
+    return joined(list(loader), "row").tolist()
+
+
+@pytest.mark.parametrize("stop", [1, 5, 8])
+def test_workers_that_live_on_are_in_the_same_epoch_wherever_it_is_left(images, stop):
+    batches = Batches(images, 8, size=SIZE)
+    loader = DataLoader(batches, batch_size=None, num_workers=2, persistent_workers=True)
+    for _ in zip(range(stop), loader, strict=False):
+        pass
+    assert joined(list(loader), "row").tolist() == epoch_rows(images, 1)
+    assert joined(list(loader), "row").tolist() == epoch_rows(images, 2)
+    for _ in zip(range(stop), loader, strict=False):
+        pass
+    batches.set_epoch(7)
+    assert joined(list(loader), "row").tolist() == epoch_rows(images, 7)
+    assert joined(list(loader), "row").tolist() == epoch_rows(images, 8)
+
+
 @pytest.mark.parametrize("lives", [False, True])
 def test_the_same_epoch_can_be_chosen_again(images, lives):
     batches = Batches(images, 8, size=SIZE)
@@ -532,6 +553,31 @@ def test_stateful_data_loaders_resume(images, workers):
         again.load_state_dict(state)
         rest = [batch["row"] for batch in again]
         np.testing.assert_array_equal(torch.cat(begun + rest), torch.cat(whole))
+
+
+@pytest.mark.parametrize("stop", [5, 8, 9])
+def test_stateful_workers_that_live_on_resume_in_step(images, stop):
+    """At the end of an epoch as well, when some workers have ended and others not."""
+    torchdata = pytest.importorskip("torchdata.stateful_dataloader", reason="torchdata is not installed")
+
+    def new():
+        batches = Batches(images, 8, size=SIZE)
+        return torchdata.StatefulDataLoader(batches, batch_size=None, num_workers=3, persistent_workers=True)
+
+    loader = new()
+    iterator = iter(loader)
+    begun = [batch["row"] for _, batch in zip(range(stop), iterator, strict=False)]
+    state = pickle.loads(pickle.dumps(loader.state_dict()))
+    del iterator
+    again = new()
+    again.load_state_dict(state)
+    rest = [batch["row"] for batch in again]
+    if stop == 9:  # the end was reached
+        assert torch.cat(begun).tolist() == epoch_rows(images, 0)
+        assert torch.cat(rest).tolist() == epoch_rows(images, 1)
+    else:
+        assert torch.cat(begun + rest).tolist() == epoch_rows(images, 0)
+        assert joined(list(again), "row").tolist() == epoch_rows(images, 1)
 
 
 def test_a_state_without_workers_is_not_taken_by_workers(images):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from torch import distributed
@@ -85,24 +86,21 @@ class Batches(data.IterableDataset[dict[str, Any]]):
         self._loader = self._new_loader(batch_size)
         # How often the epoch was set, as far as this process has seen.
         self._seen = 0
-        # The worker that the loader was made in: memory that is not shared is of no use there.
+        # In a worker, and which: memory that its parent had made is not shared.
+        self._worker: _WorkerLoader | None = None
         self._process: int | None = None
 
     def __len__(self) -> int:
         return len(self._loader)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        loader = self._loader_here()
-        if self._epoch.times_set != self._seen:
-            self._seen = self._epoch.times_set
-            loader.set_epoch(self._epoch.number)
-        images = [] if self.store._holds_arrays() else ["image", *loader.options.beside]
+        images = [] if self.store._holds_arrays() else ["image", *self._loader.options.beside]
         # Begun now and not with the first batch, so that the epoch and the state are those of this iterator.
-        return map(partial(tensors, images=images, layout=self.layout), loader)
+        return map(partial(tensors, images=images, layout=self.layout), self._loader_here())
 
     @property
     def epoch(self) -> int:
-        """Which epoch the next batch belongs to, from 0."""
+        """Which epoch the next batch belongs to, from 0. What workers count by themselves is not seen here."""
         return self._loader.epoch
 
     @property
@@ -121,7 +119,10 @@ class Batches(data.IterableDataset[dict[str, Any]]):
         return self._loader.bad_count
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next iterator. In a DataLoader with workers, call it before each epoch.
+        """Choose the epoch of the next iterator. In a DataLoader with workers, call it before each iterator.
+
+        Workers that live on (``persistent_workers``) go to the next epoch at each iterator of the DataLoader, even if
+        the one before was left early; those that are begun anew begin with the epoch that is set here.
 
         Parameters
         ----------
@@ -140,10 +141,15 @@ class Batches(data.IterableDataset[dict[str, Any]]):
         """Go on where another iteration was; see `Loader.load_state_dict`."""
         self._loader_here().load_state_dict(state)
 
-    def _loader_here(self) -> Loader:
+    def _loader_here(self) -> Loader | _WorkerLoader:
         """Return the loader, which in a worker is one of its own, with its share of the batches."""
         info = data.get_worker_info()
-        if info is not None and self._process != os.getpid():
+        if info is None:
+            if self._epoch.times_set != self._seen:
+                self._seen = self._epoch.times_set
+                self._loader.set_epoch(self._epoch.number)
+            return self._loader
+        if self._worker is None or self._process != os.getpid():
             threads = self._options.get("threads")
             if threads is None:
                 threads = max(thread_count() // info.num_workers, 1)
@@ -154,7 +160,8 @@ class Batches(data.IterableDataset[dict[str, Any]]):
             if begun.resumes:
                 loader.load_state_dict(begun.state_dict())
             self._loader, self._process = loader, os.getpid()
-        return self._loader
+            self._worker = _WorkerLoader(loader, self._epoch, self._seen)
+        return self._worker
 
     def _new_loader(self, batch_size: int, **more: int) -> Loader:
         options = Options(**{**self._options, **more})
@@ -162,3 +169,53 @@ class Batches(data.IterableDataset[dict[str, Any]]):
 
     def __repr__(self) -> str:
         return f"Batches({self._loader!r})"
+
+
+class _WorkerLoader:
+    """The loader of a worker, whose epochs begin when those of the other workers do.
+
+    Each worker is asked for one iterator in each epoch of the DataLoader, and counts these. It does not count the ends
+    that it reaches: some workers reach theirs ahead of what the DataLoader gives, and then the DataLoader is left.
+
+    Parameters
+    ----------
+    loader : Loader
+        With the share of this worker, where it begins.
+    epoch : Epoch
+        Is set by the parent.
+    seen : int
+        How often it was set before this worker began.
+    """
+
+    def __init__(self, loader: Loader, epoch: Epoch, seen: int) -> None:
+        self._loader = loader
+        self._shared = epoch
+        self._seen = seen
+        self._epoch = loader.epoch
+        # Whether an iterator of this epoch was begun.
+        self._begun = False
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        loader = self._loader
+        if self._begun:
+            self._epoch = self._next_epoch()
+            loader.load_state_dict({**loader.state_dict(), "epoch": self._epoch, "start": 0, "batches": 0})
+        self._begun = True
+        left = len(loader) - loader.state_dict()["batches"]
+        # Never asked for its end, where a loader goes to the next epoch by itself.
+        return islice(loader, left) if left else iter(())
+
+    def _next_epoch(self) -> int:
+        if self._shared.times_set == self._seen:
+            return (self._epoch + 1) % 2**64
+        self._seen = self._shared.times_set
+        return self._shared.number
+
+    def state_dict(self) -> dict[str, int]:
+        """Return where this worker is."""
+        return self._loader.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on where another worker was."""
+        self._loader.load_state_dict(state)
+        self._epoch, self._begun = self._loader.epoch, False
