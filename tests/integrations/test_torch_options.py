@@ -57,6 +57,28 @@ def test_bad_records_are_raised_left_out_or_marked(store):
     assert batch["image"][1].any()
 
 
+def label_of(sample):
+    return {"order": sample["order"]}
+
+
+def test_a_batch_of_bad_records_alone_says_so_where_a_sample_is_needed(store):
+    bad = np.flatnonzero(store.status != 0)
+    said = rf"none of the {len(bad)} records.*record {bad[0]} \({store.keys[bad[0]]}\).*bad='fill'"
+    options = {"size": 32, "bad": "skip", "labels": "order"}
+    plain, transformed = Dataset(store, **options), Dataset(store, transform=label_of, **options)
+    with pytest.warns(RuntimeWarning, match="left out"):
+        assert plain[bad]["image"].shape == (0, 3, 32, 32)
+    with pytest.warns(RuntimeWarning, match="left out"):
+        assert list(transformed.__getitems__(bad)) == []
+    assert list(plain.__getitems__(bad)) == transformed.__getitems__(bad)[:] == []
+    with pytest.raises(InvalidRequestError, match=said):
+        transformed[bad]
+    for dataset in (plain, transformed):
+        with pytest.raises(InvalidRequestError, match=said):
+            list(DataLoader(dataset, batch_size=len(bad), sampler=bad.tolist()))
+    assert collate(plain.__getitems__([]))["image"].shape == (0, 3, 32, 32)
+
+
 def test_the_error_of_a_record_comes_out_of_a_worker(store):
     bad = np.flatnonzero(store.status != 0)
     loader = DataLoader(Dataset(store, size=32), batch_size=2, sampler=[0, bad[0]], collate_fn=collate, num_workers=1)

@@ -35,20 +35,41 @@ class Samples(Sequence[Sample]):
     ----------
     whole : dict
         The batch: tensors and lists by their names, whose first axis counts the samples.
+    why_none : str, optional
+        What is said to who takes a sample of none.
     """
 
-    def __init__(self, whole: Sample) -> None:
+    def __init__(self, whole: Sample, why_none: str | None = None) -> None:
         self.whole = whole
+        self.why_none = why_none
 
     def __len__(self) -> int:
         return len(self.whole["row"])
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[i] for i in range(len(self)))
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         if not -len(self) <= index < len(self):
+            if self.why_none is not None:
+                raise InvalidRequestError(self.why_none)
             raise IndexError(f"sample {index} is out of range: there are {len(self)}")
         return {name: part[index] for name, part in self.whole.items()}
+
+
+class _NoSamples(list[Any]):
+    """No samples, and why: functions that collate take the first one."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.why = why
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return super().__getitem__(index)
+        raise InvalidRequestError(self.why)
 
 
 class Dataset(data.Dataset[Any]):
@@ -132,7 +153,11 @@ class Dataset(data.Dataset[Any]):
     def __getitems__(self, indices: Index) -> Sequence[Any]:
         """Return the samples of a batch, read by one call of the core."""
         samples = self._samples(batch_rows(indices, len(self), self.store.find))
-        return samples if self.transform is None else [self.transform(sample) for sample in samples]
+        if self.transform is None:
+            return samples
+        if samples.why_none is not None:
+            return _NoSamples(samples.why_none)
+        return [self.transform(sample) for sample in samples]
 
     def __iter__(self) -> Iterator[Any]:
         return (self[row] for row in range(len(self)))
@@ -160,7 +185,16 @@ class Dataset(data.Dataset[Any]):
     def _samples(self, rows: Rows) -> Samples:
         queue, batches = self._batches()
         batch = batches.finish(batches.begin(queue, rows, epoch=self.epoch))
-        return Samples(tensors(batch, images=self._images(), layout=self.layout))
+        whole = tensors(batch, images=self._images(), layout=self.layout)
+        return Samples(whole, None if len(whole["row"]) or not len(rows) else self._why_none(rows))
+
+    def _why_none(self, rows: Rows) -> str:
+        first = int(rows[0])
+        return (
+            f"none of the {len(rows)} records of this batch can be read, the first is record {first} "
+            f"({self.store.keys[first]}): bad='skip' left all of them out, and no sample remains; use bad='fill', or "
+            "leave such records out with select"
+        )
 
     def _images(self) -> list[str]:
         return [] if self.store._holds_arrays() else ["image", *self.options.beside]
@@ -191,11 +225,19 @@ def collate(samples: Sequence[Any]) -> Any:
     -------
     dict of str to Tensor or list
         With a leading axis for the samples.
+
+    Raises
+    ------
+    InvalidRequestError
+        If a transform is to take samples of a batch of which ``bad="skip"`` left all records out. Without a transform
+        that is a batch of no records, as `Store.loader` gives it.
     """
     if isinstance(samples, Samples):
         return samples.whole
-    if samples and all(isinstance(sample, Mapping) for sample in samples):
-        return {name: _joined([sample[name] for sample in samples]) for name in samples[0]}
+    # Of no samples at all there is no batch: taking one says why.
+    first = samples[0]
+    if all(isinstance(sample, Mapping) for sample in samples):
+        return {name: _joined([sample[name] for sample in samples]) for name in first}
     return data.default_collate(list(samples))
 
 
