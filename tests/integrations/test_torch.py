@@ -328,6 +328,29 @@ def test_memory_of_workers_is_used_again_and_then_let_go_of(images):
     assert travel._held == {}
 
 
+def number_of_rows(batch):
+    return len(batch["row"])
+
+
+def test_slots_of_workers_that_ended_are_let_go_of_at_once(images):
+    """The last batch goes before its worker ends, and no other comes."""
+    loader = DataLoader(Dataset(images, size=SIZE), 4, num_workers=2, collate_fn=collate)
+    assert sum(map(number_of_rows, loader)) == len(images)
+    gc.collect()
+    assert travel._held == {}
+
+
+def test_slots_that_batches_have_outgrown_are_let_go_of(images):
+    growing = [list(range(n)) for n in range(1, 21)]
+    dataset = Dataset(images, size=SIZE)
+    loader = DataLoader(dataset, batch_sampler=growing, num_workers=1, persistent_workers=True, collate_fn=collate)
+    expected = crops(images)
+    for batch in loader:
+        np.testing.assert_array_equal(batch["image"], expected[: len(batch["row"])])
+    (held,) = travel._held.values()
+    assert len(held) <= 3
+
+
 def test_a_slot_is_not_lent_while_anyone_looks_at_it():
     ring = travel.SharedRing(1000, 1)
     first = ring.lend((10, 10), np.uint8)

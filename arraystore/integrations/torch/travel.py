@@ -2,13 +2,15 @@
 
 New shared memory costs more than the decoding of what goes into it, since its pages are made one by one. A worker
 therefore has a few *slots*. The first byte of a slot says whether it is free: the worker marks it when it lends it, the
-process that got it when the last tensor over it is gone. A slot can be sent once for each time it is lent; a tensor
-over it that is sent again, or in another way, is copied as PyTorch does it.
+process that got it when the last tensor over it is gone. The second byte says whether it is *over*, never to be lent
+again. A slot can be sent once for each time it is lent; a tensor over it that is sent again, or in another way, is
+copied as PyTorch does it.
 """
 
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
 import weakref
 from collections.abc import Callable
@@ -23,8 +25,9 @@ from torch.multiprocessing.reductions import reduce_tensor
 
 __all__ = ["SharedRing"]
 
-# Arrays begin at a cache line.
+# Arrays begin at a cache line. Before them stand two bytes.
 _HEADER_NBYTES = 64
+_STATE, _OVER = 0, 1
 _FREE, _TAKEN = 0, 1
 
 # Slots that a worker keeps: those of batches made ahead, sent, and looked at. For more it makes new ones each time.
@@ -46,10 +49,14 @@ class _Slot:
 
     @property
     def free(self) -> bool:
-        return not self.looked_at and self.bytes[0] == _FREE
+        return not self.looked_at and self.bytes[_STATE] == _FREE
+
+    @property
+    def over(self) -> bool:
+        return bool(self.bytes[_OVER])
 
     def lend(self, nbytes: int) -> npt.NDArray[np.uint8]:
-        self.bytes[0], self.sent, self.looked_at = _TAKEN, False, True
+        self.bytes[_STATE], self.sent, self.looked_at = _TAKEN, False, True
         # Over a memoryview, NumPy cannot take the memory itself for the base of arrays: all of them keep this one.
         lent = np.frombuffer(self.bytes.data, np.uint8, nbytes, _HEADER_NBYTES)
         address = lent.ctypes.data
@@ -61,15 +68,15 @@ class _Slot:
         if self.process == os.getpid():
             _lent.pop(address, None)
             if not self.sent:
-                self.bytes[0] = _FREE
+                self.bytes[_STATE] = _FREE
             self.looked_at = False
 
 
 # By the address of the array.
 _lent: dict[int, _Slot] = {}
 
-# Slots of workers, by their address here, with the process of the worker: to map them again would cost time too.
-_held: dict[int, tuple[int, torch.Tensor]] = {}
+# Slots of each worker that lives, by their address here: to map them again would cost time too.
+_held: dict[int, dict[int, npt.NDArray[np.uint8]]] = {}
 
 
 class SharedRing:
@@ -87,13 +94,14 @@ class SharedRing:
         self.nbytes = nbytes
         self._slots: list[_Slot] = []
         # A worker ends without taking its objects apart; files that PyTorch shares by would stay behind.
-        Finalize(self, self._slots.clear, exitpriority=10)
+        Finalize(self, _retire, (self._slots,), exitpriority=10)
         # As PyTorch itself says how tensors are sent; other tensors are still sent by its way.
         ForkingPickler.register(torch.Tensor, _reduced)
 
     def lend(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """Return an array with any content, over a slot that is free or new."""
         nbytes = np.dtype(dtype).itemsize * math.prod(shape)
+        self._slots[:] = [slot for slot in self._slots if not slot.over]
         slot = next((slot for slot in self._slots if slot.free), None)
         if slot is None:
             slot = _Slot(self.nbytes, kept=len(self._slots) < _MOST_SLOTS)
@@ -128,10 +136,9 @@ def _arrived(
     memory: torch.Tensor, worker: int, kept: bool, dtype: torch.dtype, shape: tuple[int, ...], stride: tuple[int, ...]
 ) -> torch.Tensor:
     """Return the tensor in the process that it was sent to."""
-    _let_go_of_the_dead()
-    if kept:
-        _held[memory.data_ptr()] = worker, memory
     slot: npt.NDArray[np.uint8] = memory.numpy()
+    if kept:
+        _hold(slot, worker)
     itemsize = dtype.itemsize
     span = 1 + sum((length - 1) * step for length, step in zip(shape, stride, strict=True)) if all(shape) else 0
     lent = np.frombuffer(slot.data, np.uint8, span * itemsize, _HEADER_NBYTES)
@@ -142,15 +149,35 @@ def _arrived(
 def _give_back(slot: npt.NDArray[np.uint8], process: int) -> None:
     # A process that was forked has a copy of the array, and not the say.
     if process == os.getpid():
-        slot[0] = _FREE
-        _let_go_of_the_dead()
+        slot[_STATE] = _FREE
 
 
-def _let_go_of_the_dead() -> None:
-    """Let go of the slots of workers that have ended."""
-    for worker in {worker for worker, _ in list(_held.values())}:
-        try:
-            os.kill(worker, 0)
-        except OSError:
-            for address in [address for address, (owner, _) in list(_held.items()) if owner == worker]:
-                _held.pop(address, None)
+def _hold(slot: npt.NDArray[np.uint8], worker: int) -> None:
+    """Keep a slot mapped for as long as its worker lives and lends it."""
+    held = _held.get(worker)
+    if held is None:
+        held = _held_of(worker)
+    for address in [address for address, each in held.items() if each[_OVER]]:
+        del held[address]
+    if not slot[_OVER]:
+        held[slot.ctypes.data] = slot
+
+
+def _held_of(worker: int) -> dict[int, npt.NDArray[np.uint8]]:
+    """Return where slots of a worker that is new here are held."""
+    children = {child.pid: child for child in multiprocessing.active_children()}
+    for other in _held.keys() - children.keys():
+        _held.pop(other, None)
+    if worker not in children:
+        # Of somebody else's worker the end would not be noticed: its slots are not held.
+        return {}
+    # The DataLoader lets go of the process of a worker when it has ended, which may be the last that happens here.
+    weakref.finalize(children[worker], _held.pop, worker, None).atexit = False
+    return _held.setdefault(worker, {})
+
+
+def _retire(slots: list[_Slot]) -> None:
+    """Let go of the slots of a ring, and let the process that they were sent to see it."""
+    for slot in slots:
+        slot.bytes[_OVER] = True
+    slots.clear()
