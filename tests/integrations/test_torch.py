@@ -375,6 +375,31 @@ def test_a_slot_is_not_lent_while_anyone_looks_at_it():
     assert ring.lend((5,), np.float32).ctypes.data == address
 
 
+def tell_sum(tensor, connection):
+    connection.recv()
+    connection.send(int(tensor.sum()))
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+def test_memory_that_a_forked_process_looks_at_is_not_lent_again(arrives):
+    ring = travel.SharedRing(100, 1)
+    tensor = tensor_over(ring.lend((100,), np.uint8))
+    if arrives:
+        rebuild, arguments = travel._reduced(tensor)
+        tensor = rebuild(*arguments)
+        del arguments
+    tensor.fill_(1)
+    context = torch.multiprocessing.get_context("fork")
+    here, there = context.Pipe()
+    process = context.Process(target=tell_sum, args=(tensor, there), daemon=True)
+    process.start()
+    del tensor
+    ring.lend((100,), np.uint8).fill(7)
+    here.send(None)
+    assert here.recv() == 100
+    process.join()
+
+
 @pytest.mark.parametrize("convert", [torch.from_numpy, torch.from_dlpack, np.from_dlpack])
 def test_the_memory_of_a_tensor_is_not_used_again(images, convert):
     """The ring of the loader sees who refers to an array by way of another library."""

@@ -5,6 +5,9 @@ therefore has a few *slots*. The first byte of a slot says whether it is free: t
 process that got it when the last tensor over it is gone. The second byte says whether it is *over*, never to be lent
 again. A slot can be sent once for each time it is lent; a tensor over it that is sent again, or in another way, is
 copied as PyTorch does it.
+
+A process that is forked sees what its parent looks at, in the same memory, and for as long as it likes. What anyone
+looks at when a process forks is therefore over.
 """
 
 from __future__ import annotations
@@ -75,6 +78,9 @@ class _Slot:
 # By the address of the array.
 _lent: dict[int, _Slot] = {}
 
+# Slots that tensors of this process lie over, sent to it, by their address here.
+_arrived_here: dict[int, npt.NDArray[np.uint8]] = {}
+
 # Slots of each worker that lives, by their address here: to map them again would cost time too.
 _held: dict[int, dict[int, npt.NDArray[np.uint8]]] = {}
 
@@ -142,6 +148,7 @@ def _arrived(
     itemsize = dtype.itemsize
     span = 1 + sum((length - 1) * step for length, step in zip(shape, stride, strict=True)) if all(shape) else 0
     lent = np.frombuffer(slot.data, np.uint8, span * itemsize, _HEADER_NBYTES)
+    _arrived_here[slot.ctypes.data] = slot
     weakref.finalize(lent, _give_back, slot, os.getpid()).atexit = False
     return torch.from_numpy(lent).view(dtype).as_strided(shape, stride)
 
@@ -149,6 +156,7 @@ def _arrived(
 def _give_back(slot: npt.NDArray[np.uint8], process: int) -> None:
     # A process that was forked has a copy of the array, and not the say.
     if process == os.getpid():
+        _arrived_here.pop(slot.ctypes.data, None)
         slot[_STATE] = _FREE
 
 
@@ -181,3 +189,15 @@ def _retire(slots: list[_Slot]) -> None:
     for slot in slots:
         slot.bytes[_OVER] = True
     slots.clear()
+
+
+def _end_what_is_looked_at() -> None:
+    """Before a fork: the forked process may look on when this one has let go."""
+    for slot in list(_lent.values()):
+        slot.bytes[_OVER] = True
+    for memory in list(_arrived_here.values()):
+        memory[_OVER] = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_end_what_is_looked_at)
