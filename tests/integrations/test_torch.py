@@ -603,6 +603,40 @@ def test_stateful_data_loaders_resume(images, workers):
         np.testing.assert_array_equal(torch.cat(begun + rest), torch.cat(whole))
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_stateful_data_loaders_restore_the_epoch_of_samples(images, workers):
+    torchdata = pytest.importorskip("torchdata.stateful_dataloader", reason="torchdata is not installed")
+
+    def new(epoch=None):
+        dataset = Dataset(images, size=SIZE)
+        if epoch is not None:
+            dataset.set_epoch(epoch)
+        lives = workers > 0
+        return torchdata.StatefulDataLoader(
+            dataset, 16, num_workers=workers, persistent_workers=lives, collate_fn=collate
+        )
+
+    loader = new(2)
+    iterator = iter(loader)
+    next(iterator)
+    again = new()
+    again.load_state_dict(pickle.loads(pickle.dumps(loader.state_dict())))
+    np.testing.assert_array_equal(joined(list(again), "image"), crops(images, epoch=2)[16:])
+    assert again.dataset.epoch == 2
+    # An epoch that had ended is not begun again by its state.
+    list(iterator)
+    later = new(3)
+    later.load_state_dict(loader.state_dict())
+    np.testing.assert_array_equal(next(iter(later))["image"], crops(images, range(16), epoch=3))
+
+
+def test_a_state_of_other_samples_is_refused(images):
+    state = Dataset(images, size=SIZE, seed=1).state_dict()
+    for wrong in (state, {}, {"seed": 0}, {"seed": 0, "epoch": -1}):
+        with pytest.raises(InvalidRequestError, match="state"):
+            Dataset(images, size=SIZE).load_state_dict(wrong)
+
+
 @pytest.mark.parametrize("stop", [5, 8, 9])
 def test_stateful_workers_that_live_on_resume_in_step(images, stop):
     """At the end of an epoch as well, when some workers have ended and others not."""

@@ -79,6 +79,7 @@ class Dataset(data.Dataset[Any]):
     handed on in. Give it `collate` as ``collate_fn``: without, samples are taken apart and copied together again.
 
     What is cut of a record depends on `seed`, the epoch and its row alone: not on the batch, the worker or the rank.
+    So a row that a sampler draws again in an epoch is cut alike; `Batches` with `weights` cuts it anew each time.
 
     Parameters
     ----------
@@ -176,6 +177,31 @@ class Dataset(data.Dataset[Any]):
             From 0 to ``2**63 - 1``. To be set between epochs, as that of a ``DistributedSampler``.
         """
         self._epoch.number = integer("epoch", epoch, least=0, most=2**63 - 1)
+
+    def state_dict(self) -> dict[str, int]:
+        """Return what samples depend on besides their rows; a ``StatefulDataLoader`` keeps it with its own state."""
+        return {"epoch": self.epoch, "seed": int(self.options.seed)}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on in the epoch of a state, unless a later one was set.
+
+        A ``StatefulDataLoader`` also loads the state of an epoch that had ended, when the next one may have been set.
+
+        Parameters
+        ----------
+        state : mapping
+            As `state_dict` returned it.
+
+        Raises
+        ------
+        InvalidRequestError
+            If it is of another seed.
+        """
+        if state.get("seed") != self.options.seed:
+            raise InvalidRequestError(f"state: expected the seed {self.options.seed}, found {state.get('seed')}")
+        epoch = integer("state['epoch']", state.get("epoch"), least=0, most=2**63 - 1)
+        if epoch > self.epoch:
+            self.set_epoch(epoch)
 
     @property
     def bad(self) -> list[BadRecord]:
