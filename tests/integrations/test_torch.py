@@ -463,6 +463,28 @@ def test_workers_share_the_batches_in_order(images, workers, lives):
             np.testing.assert_array_equal(tensors["image"], arrays["image"])
 
 
+def set_epochs(datasets):
+    for dataset in datasets:
+        dataset.set_epoch(3)
+    # Workers of a rank see what is set there.
+    persistent = DataLoader(datasets[0], 8, num_workers=1, persistent_workers=True, collate_fn=collate)
+    first = next(iter(persistent))["image"]
+    datasets[0].set_epoch(4)
+    assert not torch.equal(next(iter(persistent))["image"], first)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_ranks_set_epochs_of_their_own(images, method):
+    """They share the dataset that they were begun with."""
+    datasets = Dataset(images, size=SIZE), Batches(images, 8, size=SIZE)
+    process = torch.multiprocessing.get_context(method).Process(target=set_epochs, args=(datasets,))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert [dataset.epoch for dataset in datasets] == [0, 0]
+    np.testing.assert_array_equal(next(iter(datasets[1]))["row"], epoch_rows(images, 0)[:8])
+
+
 def epoch_rows(images, epoch, batch_size=8):
     loader = images.loader(batch_size, size=SIZE)
     loader.set_epoch(epoch)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypedDict
 
 import numpy as np
 import torch
+from torch.utils.data import get_worker_info
 
 from arraystore.errors import InvalidRequestError
 from arraystore.integrations.torch.memory import tensor_over
@@ -43,11 +45,16 @@ class WhatOptions(TypedDict, total=False):
 
 
 class Epoch:
-    """The number of an epoch, which all processes that a dataset was sent to by PyTorch see alike."""
+    """The number of an epoch, which workers of a DataLoader, and other processes until they set it, see as it is set.
+
+    A process that is no worker then has a number of its own: ranks that were begun with one dataset are not always in
+    the same epoch.
+    """
 
     def __init__(self) -> None:
         # The number, and how often it was set.
         self._numbers = torch.zeros(2, dtype=torch.int64).share_memory_()
+        self._process = os.getpid()
 
     @property
     def number(self) -> int:
@@ -56,6 +63,8 @@ class Epoch:
 
     @number.setter
     def number(self, epoch: int) -> None:
+        if self._process != os.getpid() and get_worker_info() is None:
+            self._numbers, self._process = self._numbers.clone().share_memory_(), os.getpid()
         self._numbers[0] = epoch
         self._numbers[1] += 1
 
