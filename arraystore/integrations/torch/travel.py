@@ -174,8 +174,10 @@ def _hold(slot: npt.NDArray[np.uint8], worker: int) -> None:
 def _held_of(worker: int) -> dict[int, npt.NDArray[np.uint8]]:
     """Return where slots of a worker that is new here are held."""
     children = {child.pid: child for child in multiprocessing.active_children()}
-    for other in _held.keys() - children.keys():
-        _held.pop(other, None)
+    # A list, since a process that is let go of meanwhile takes its own away.
+    for other in list(_held):
+        if other not in children:
+            _held.pop(other, None)
     if worker not in children:
         # Of somebody else's worker the end would not be noticed: its slots are not held.
         return {}
