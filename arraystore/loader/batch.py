@@ -39,7 +39,7 @@ _ERRORS_OF_A_RECORD = (
     UnknownKeyError,
 )
 
-_CODES_OF_A_FILE = ("file-too-short", "source-changed")
+_CODES_OF_A_FILE = ("damaged-shard", "file-too-short", "source-changed")
 
 # So many bad records are remembered one by one; the others are counted.
 _MOST_BAD = 10_000

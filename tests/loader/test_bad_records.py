@@ -10,6 +10,7 @@ import pytest
 import arraystore
 from arraystore.errors import DamagedStoreError, SourceChangedError
 from arraystore.testing import insect_jpeg
+from arraystore.testing.biosr import make_biosr
 
 
 @pytest.fixture
@@ -91,6 +92,21 @@ def test_a_file_of_a_folder_that_is_gone_concerns_its_record(tmp_path):
         batches = list(loader)
     assert sum(len(batch["row"]) for batch in batches) == 5
     assert [each.key for each in loader.bad] == ["4"]
+
+
+def test_a_shard_of_compressed_patches_that_is_cut_short_concerns_all_records(tmp_path):
+    package = make_biosr(tmp_path, 7, side=24)
+    path = tmp_path / "biosr.zarr"
+    arraystore.ingest(package.root, path, codec="zstd", progress=False)
+    for shard in (path / "wf/data/c").rglob("*"):
+        if shard.is_file():
+            os.truncate(shard, shard.stat().st_size - 100)
+    with (
+        arraystore.open(path) as cut,
+        pytest.raises(DamagedStoreError, match="the shard index .* is damaged") as raised,
+    ):
+        list(cut.loader(4, bad="skip"))
+    assert raised.value.code == "damaged-shard"
 
 
 def test_a_shard_that_is_cut_short_concerns_all_records(store_path, sound, tmp_path):

@@ -98,6 +98,9 @@ pub enum Error {
         image_height: u32,
         image_width: u32,
     },
+    /// The index of a shard is not what was written: none of its items can be found.
+    #[error("{place}: {problem}; restore the file from a copy")]
+    DamagedShard { place: String, problem: String },
     /// A source package (folder, archive, table) is not what its format promises.
     #[error("{place}: {problem}")]
     Source { place: String, problem: String },
@@ -136,6 +139,7 @@ impl Error {
             Self::Checksum { .. } => "checksum",
             Self::Contradiction { .. } => "contradiction",
             Self::DamagedItem { .. } => "damaged-item",
+            Self::DamagedShard { .. } => "damaged-shard",
             Self::Decode { .. } => "decode",
             Self::BoxOutside { .. } => "box-outside",
             Self::Source { .. } => "source",

@@ -258,7 +258,7 @@ impl<'a> Extent<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::FileTooShort`], [`Error::SourceOutdated`] or [`Error::Io`] from the source; [`Error::Source`] if a zip member
+    /// [`Error::FileTooShort`], [`Error::SourceOutdated`], [`Error::FileOutdated`] or [`Error::Io`] from the source; [`Error::Source`] if a zip member
     /// has no valid local header or does not inflate to the promised length, or if the bytes are in no one place.
     pub fn fetch<'s>(&'s self, scratch: &'s mut Scratch) -> Result<&'s [u8]> {
         match self.encoding {

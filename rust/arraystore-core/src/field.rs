@@ -156,7 +156,7 @@ impl Field {
     /// # Errors
     ///
     /// [`Error::Missing`] if it has none; [`Error::Checksum`] if they are not what was written; [`Error::RowOutOfRange`],
-    /// [`Error::Format`], [`Error::FileTooShort`] or [`Error::Io`] if they cannot be reached; [`Error::SourceOutdated`] or
+    /// [`Error::Format`], [`Error::FileTooShort`] or [`Error::Io`] if they cannot be reached; [`Error::SourceOutdated`], [`Error::FileOutdated`] or
     /// [`Error::Source`] for a source that is not what it was, or is damaged.
     pub fn fetch<T>(
         &self,

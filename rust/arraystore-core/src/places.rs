@@ -239,7 +239,7 @@ mod tests {
                     .code()
             })
             .collect();
-        assert_eq!(codes, ["format", "format", "format", "format", "source-changed"]);
+        assert_eq!(codes, ["format", "format", "format", "format", "file-changed"]);
         assert_eq!(field.check(0..5, 1).unwrap().len(), 5);
     }
 }

@@ -437,13 +437,12 @@ mod tests {
         std::fs::rename(folder.path().join("other"), &path).unwrap();
         begin_call();
         assert_eq!(mapped.lend(0, 10).unwrap(), Some(&b"0123456789"[..]));
-        for found in [
-            plain.read_at(0, &mut [0; 10]).unwrap_err(),
-            MappedFile::as_listed(path.clone(), stamp).lend(0, 10).unwrap_err(),
-        ] {
+        let of_plain = plain.read_at(0, &mut [0; 10]).unwrap_err();
+        let of_mapped = MappedFile::as_listed(path.clone(), stamp).lend(0, 10).unwrap_err();
+        for (found, code) in [(of_plain, "file-changed"), (of_mapped, "source-changed")] {
             let text = found.to_string();
             assert!(
-                found.code() == "source-changed" && text.contains("expected 10 bytes, found 14"),
+                found.code() == code && text.contains("expected 10 bytes, found 14"),
                 "{text}"
             );
         }

@@ -35,7 +35,8 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
         Error::Checksum { .. }
         | Error::FileTooShort { .. }
         | Error::Contradiction { .. }
-        | Error::DamagedItem { .. } => DamagedStoreError::new_err(args),
+        | Error::DamagedItem { .. }
+        | Error::DamagedShard { .. } => DamagedStoreError::new_err(args),
         Error::Format { .. } => FormatError::new_err(args),
         Error::Decode { .. } => DecodeError::new_err(args),
         Error::Source { .. } => SourceError::new_err(args),

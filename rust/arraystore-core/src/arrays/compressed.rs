@@ -99,10 +99,10 @@ impl CompressedShards {
         let index = lend(&shard.file, index_at, index_nbytes)?;
         let checksum = lend(&shard.file, index_at + index_nbytes, CHECKSUM_NBYTES)?;
         if checksum::crc32c(index).to_le_bytes() != *checksum {
-            return Err(Problem::Damaged(format!(
-                "{}: the shard index at the end of the file is damaged",
-                shard.file.name()
-            )));
+            return Err(Problem::Error(Error::DamagedShard {
+                place: shard.file.name(),
+                problem: "the shard index at the end of the file is damaged".to_owned(),
+            }));
         }
         Ok(*shard.index_at.get_or_init(|| index_at))
     }
