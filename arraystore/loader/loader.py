@@ -93,8 +93,9 @@ class Loader:
 
     @property
     def epoch(self) -> int:
-        """Which epoch the next iterator gives, or the present one while its batches are given, from 0."""
-        return self._after() if self._has_ended() and not self._resumes else self._epoch
+        """Which epoch is being given, or else the one that the next iterator gives, from 0."""
+        running = None if self._running is None else self._running()
+        return self._epoch if running is not None and running.is_followed else self._next_epoch()
 
     @property
     def resumes(self) -> bool:
@@ -114,7 +115,7 @@ class Loader:
         self._leave_running()
         if not self._resumes:
             # Who counts the batches never asks for one more than there are.
-            self._epoch, self._start, self._given = self.epoch, 0, 0
+            self._epoch, self._start, self._given = self._next_epoch(), 0, 0
         self._resumes = False
         begun = _Epoch(self)
         self._running = weakref.ref(begun)
@@ -204,19 +205,21 @@ class Loader:
 
     def _has_ended(self) -> bool:
         """Tell whether all batches of the epoch were given."""
-        return self._given == len(self) and self._start + self._given > 0
+        return self._given >= len(self) and self._start + self._given > 0
 
-    def _after(self) -> int:
-        """Return the number of the epoch after this; the last of all is followed by the first."""
-        return (self._epoch + 1) % 2**64
+    def _next_epoch(self) -> int:
+        """Return the epoch of the next iterator; the last of all is followed by the first."""
+        return (self._epoch + 1) % 2**64 if self._has_ended() and not self._resumes else self._epoch
 
     def __reduce__(self) -> tuple[Callable[..., Loader], tuple[Any, ...]]:
-        return _restored, (self.table, self.batch_size, self.options, self._memory, self.state_dict(), self._resumes)
+        # A copy gives what the next iterator of this one would.
+        begins = self.state_dict() if self._resumes else self._next_epoch()
+        return _restored, (self.table, self.batch_size, self.options, self._memory, begins)
 
     def __repr__(self) -> str:
         share = self._share
         ranks = f", rank {share.rank} of {share.world_size}" if share.world_size > 1 else ""
-        return f"Loader({self.table!r}, {len(self):,} batches of {share.batch_size}{ranks}, epoch {self._epoch})"
+        return f"Loader({self.table!r}, {len(self):,} batches of {share.batch_size}{ranks}, epoch {self.epoch})"
 
 
 class _Epoch(Iterator[dict[str, Any]]):
@@ -248,7 +251,7 @@ class _Epoch(Iterator[dict[str, Any]]):
         if not self._pending:
             self.close()
             if self.is_followed:
-                loader._epoch, loader._start, loader._given = loader._after(), 0, 0
+                loader._epoch, loader._start, loader._given = (self._epoch + 1) % 2**64, 0, 0
             raise StopIteration
         try:
             batch = loader._batches.finish(self._pending.popleft())
@@ -275,13 +278,14 @@ class _Epoch(Iterator[dict[str, Any]]):
 
 
 def _restored(
-    table: Records, batch_size: int, options: Options, memory: NewMemory, state: dict[str, int], resumes: bool
+    table: Records, batch_size: int, options: Options, memory: NewMemory, begins: int | dict[str, int]
 ) -> Loader:
+    """Make a loader that begins at an epoch or a state."""
     loader = Loader(table, batch_size, options, memory=memory)
-    if resumes:
-        loader.load_state_dict(state)
+    if isinstance(begins, int):
+        loader.set_epoch(begins)
     else:
-        loader.set_epoch(state["epoch"])
+        loader.load_state_dict(begins)
     return loader
 
 
@@ -313,11 +317,13 @@ def _by_place(table: Records) -> Rows | None:
 
 def _checked(state: Mapping[str, int], own: Mapping[str, int]) -> dict[str, int]:
     """Return the numbers of a state, compared with those that must be the same."""
+    if "version" in state and state["version"] != own["version"]:
+        raise InvalidRequestError(f"state: expected one of version {own['version']}, found {state['version']!r}")
     lacking = [name for name in own if name not in state]
     if lacking:
         raise InvalidRequestError(f"state: expected what state_dict returns, found none of {', '.join(lacking)}")
     numbers = {name: integer(f"state[{name!r}]", state[name], least=0, most=2**64 - 1) for name in own}
-    what = {"version": "a state of version", "n": "a store of as many records,", "seed": "the seed"}
+    what = {"n": "a store of as many records,", "seed": "the seed"}
     for name in what:
         if numbers[name] != own[name]:
             raise InvalidRequestError(f"state: expected {what[name]} {own[name]}, found {numbers[name]}")

@@ -2,6 +2,7 @@
 
 import itertools
 import multiprocessing
+import pickle
 
 import numpy as np
 import pytest
@@ -28,7 +29,12 @@ def test_who_counts_the_batches_gets_the_next_epoch_too(view):
     loader = view.loader(8, size=8)
     found = []
     for number in range(3):
-        found.append(rows_of(itertools.islice(loader, len(loader))))
+        running = iter(loader)
+        found.append([])
+        for _ in range(len(loader)):
+            found[-1] += next(running)["row"].tolist()
+            assert loader.epoch == number
+        del running
         assert loader.epoch == number + 1
         # Until the next iterator is asked for, the state is that of the end of this one.
         assert (loader.state_dict()["epoch"], loader.state_dict()["batches"]) == (number, len(loader))
@@ -41,6 +47,24 @@ def test_an_epoch_whose_batches_were_all_counted_can_be_chosen_again(view):
     loader.set_epoch(0)
     assert loader.epoch == 0
     assert rows_of(loader) == first
+
+
+def test_a_copy_of_a_loader_whose_batches_were_all_counted_gives_the_next_epoch(view):
+    loader = view.loader(8, size=8)
+    for _ in itertools.islice(loader, len(loader)):
+        pass
+    assert rows_of(pickle.loads(pickle.dumps(loader))) == rows_of(loader) == epochs_of(view, 2)[1]
+
+
+def test_batches_that_have_become_fewer_have_ended(view):
+    loader = view.loader(8, size=8)
+    for _ in itertools.islice(loader, len(loader)):
+        pass
+    fewer = view.loader(8, size=8, drop_last=True)
+    assert len(fewer) < len(loader)
+    fewer.load_state_dict(loader.state_dict())
+    assert list(itertools.islice(fewer, len(fewer))) == []
+    assert fewer.epoch == 1
 
 
 def test_the_end_of_an_epoch_is_resumed_as_its_end(view):
@@ -119,6 +143,10 @@ def test_a_state_of_another_order_is_refused(view):
     for one, other in itertools.permutations(loaders, 2):
         with pytest.raises(InvalidRequestError, match="same rows, shuffle and weights"):
             one.load_state_dict(other.state_dict())
+    older = {**loaders[0].state_dict(), "version": 1}
+    del older["order"]
+    with pytest.raises(InvalidRequestError, match="expected one of version 2, found 1"):
+        loaders[0].load_state_dict(older)
     again = view.loader(8, size=16, weights=weights.tolist(), drop_last=True)
     again.load_state_dict(loaders[3].state_dict())
 
