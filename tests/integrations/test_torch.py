@@ -17,6 +17,8 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 from torch.utils.data import DataLoader, DistributedSampler  # noqa: E402
 
 from arraystore.integrations.torch import Batches, Dataset, collate  # noqa: E402
+from arraystore.integrations.torch.batches import _WorkerLoader  # noqa: E402
+from arraystore.integrations.torch.options import Epoch  # noqa: E402
 
 # A worker is a fork of a process with threads; that is what is tested.
 pytestmark = [
@@ -287,6 +289,33 @@ def test_ranks_set_epochs_of_their_own(images, method):
     np.testing.assert_array_equal(next(iter(datasets[1]))["row"], epoch_rows(images, 0)[:8])
 
 
+def set_epochs_after_workers_began(images, datasets):
+    samples, batches = datasets
+    for dataset, options in (
+        (samples, {"batch_size": 8, "collate_fn": collate}),
+        (batches, {"batch_size": None}),
+    ):
+        loader = DataLoader(dataset, num_workers=1, persistent_workers=True, **options)
+        next(iter(loader))
+        dataset.set_epoch(3)
+        first = next(iter(loader))
+        if dataset is samples:
+            np.testing.assert_array_equal(first["image"], crops(images, range(8), epoch=3))
+        else:
+            assert first["row"].tolist() == epoch_rows(images, 3)[:8]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_of_a_rank_that_live_on_see_what_is_set_there(images, method):
+    datasets = Dataset(images, size=SIZE), Batches(images, 8, size=SIZE)
+    context = torch.multiprocessing.get_context(method)
+    process = context.Process(target=set_epochs_after_workers_began, args=(images, datasets))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert [dataset.epoch for dataset in datasets] == [0, 0]
+
+
 def epoch_rows(images, epoch, batch_size=8):
     loader = images.loader(batch_size, size=SIZE)
     loader.set_epoch(epoch)
@@ -451,6 +480,21 @@ def test_stateful_workers_that_live_on_resume_in_step(images, stop):
     else:
         assert torch.cat(begun + rest).tolist() == epoch_rows(images, 0)
         assert joined(list(again), "row").tolist() == epoch_rows(images, 1)
+
+
+def test_a_worker_whose_last_batch_is_left_out_has_ended(images):
+    assert len(images) % 8
+    state = None
+    for drop_last in (False, True):
+        batches = Batches(images, 8, size=SIZE, drop_last=drop_last)
+        worker = _WorkerLoader(batches._loader, Epoch(), 0)
+        if state is not None:
+            worker.load_state_dict(state)
+            assert list(worker) == []
+            assert joined(list(worker), "row").tolist() == epoch_rows(images, 1)[: len(images) // 8 * 8]
+        else:
+            list(worker)
+            state = worker.state_dict()
 
 
 def test_a_state_without_workers_is_not_taken_by_workers(images):

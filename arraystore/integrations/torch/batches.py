@@ -138,7 +138,11 @@ class Batches(data.IterableDataset[dict[str, Any]]):
         return self._loader_here().state_dict()
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Go on where another iteration was; see `Loader.load_state_dict`."""
+        """Go on where another iteration was; see `Loader.load_state_dict`.
+
+        Of an epoch whose last batch was given, nothing is left: that is the next iterator, as in a
+        ``StatefulDataLoader``, whatever epoch was set before.
+        """
         self._loader_here().load_state_dict(state)
 
     def _loader_here(self) -> Loader | _WorkerLoader:
@@ -201,9 +205,10 @@ class _WorkerLoader:
             self._epoch = self._next_epoch()
             loader.load_state_dict({**loader.state_dict(), "epoch": self._epoch, "start": 0, "batches": 0})
         self._begun = True
+        # Less than none if there are fewer batches than where the state is from.
         left = len(loader) - loader.state_dict()["batches"]
         # Never asked for its end, where a loader goes to the next epoch by itself.
-        return islice(loader, left) if left else iter(())
+        return islice(loader, left) if left > 0 else iter(())
 
     def _next_epoch(self) -> int:
         if self._shared.times_set == self._seen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypedDict
 
@@ -45,16 +46,17 @@ class WhatOptions(TypedDict, total=False):
 
 
 class Epoch:
-    """The number of an epoch, which workers of a DataLoader, and other processes until they set it, see as it is set.
+    """The number of an epoch, which workers of a DataLoader see as it is set.
 
-    A process that is no worker then has a number of its own: ranks that were begun with one dataset are not always in
-    the same epoch.
+    Another process sees it until it sets it, or begins workers: then it has a number of its own, since ranks that were
+    begun with one dataset are not always in the same epoch.
     """
 
     def __init__(self) -> None:
         # The number, and how often it was set.
         self._numbers = torch.zeros(2, dtype=torch.int64).share_memory_()
         self._process = os.getpid()
+        _epochs.add(self)
 
     @property
     def number(self) -> int:
@@ -63,8 +65,7 @@ class Epoch:
 
     @number.setter
     def number(self, epoch: int) -> None:
-        if self._process != os.getpid() and get_worker_info() is None:
-            self._numbers, self._process = self._numbers.clone().share_memory_(), os.getpid()
+        self.own()
         self._numbers[0] = epoch
         self._numbers[1] += 1
 
@@ -72,6 +73,35 @@ class Epoch:
     def times_set(self) -> int:
         """How often it was set, be it to the same number."""
         return int(self._numbers[1])
+
+    def own(self) -> None:
+        """Give this process a number of its own, unless it is a worker."""
+        if self._process != os.getpid() and get_worker_info() is None:
+            self._numbers, self._process = self._numbers.clone().share_memory_(), os.getpid()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # To a worker that this process begins, perhaps.
+        self.own()
+        return self.__dict__
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        # A copy that was not sent has memory of its own, which is not shared yet.
+        self._numbers.share_memory_()
+        _epochs.add(self)
+
+
+_epochs: weakref.WeakSet[Epoch] = weakref.WeakSet()
+
+
+def _own_all() -> None:
+    """Before a fork, which may be that of a worker: the epochs of this process are its own from then on."""
+    for epoch in list(_epochs):
+        epoch.own()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_own_all)
 
 
 def check_options(given: Mapping[str, Any], *, foreign: Sequence[str], where: str) -> None:

@@ -108,7 +108,8 @@ class SharedRing:
         """Return an array with any content, over a slot that is free or new."""
         nbytes = np.dtype(dtype).itemsize * math.prod(shape)
         self._slots[:] = [slot for slot in self._slots if not slot.over]
-        slot = next((slot for slot in self._slots if slot.free), None)
+        # In this order: a process that forks says that a slot is over before it lets go of it.
+        slot = next((slot for slot in self._slots if slot.free and not slot.over), None)
         if slot is None:
             slot = _Slot(self.nbytes, kept=len(self._slots) < _MOST_SLOTS)
             if slot.kept:
@@ -201,5 +202,10 @@ def _end_what_is_looked_at() -> None:
         memory[_OVER] = True
 
 
+def _let_go_of_all() -> None:
+    """After a fork, in the forked process: nothing is sent to it from the workers of its parent."""
+    _held.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_end_what_is_looked_at)
+    os.register_at_fork(before=_end_what_is_looked_at, after_in_child=_let_go_of_all)
