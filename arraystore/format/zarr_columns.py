@@ -140,6 +140,7 @@ def string_chunks(directory: Path, name: str, *, n: int, check: Callable[[Sequen
 
     def read(number: int) -> StringColumn:
         start, stop = number * rows, min((number + 1) * rows, n)
+        # Of the documents that were compared: the store may have grown since, and they may be gone.
         check([f"{name}/{file}" for array in arrays for file in source.files(array, start, stop)])
         with _errors_named(directory, name):
             return StringColumn(*(source.part(array, start, stop) for array in arrays))
@@ -167,6 +168,7 @@ class _Source:
         self._node: Any = zarr.open(path, mode="r", zarr_format=3)
         self.is_group = isinstance(self._node, zarr.Group)
         self.encoding: object = self._node.attrs.get(ENCODING)
+        self._arrays: dict[str, Any] = {}
 
     def length(self, name: str) -> int:
         shape = self._array(name).shape
@@ -195,4 +197,6 @@ class _Source:
         return values
 
     def _array(self, name: str) -> Any:
-        return self._node[name] if name else self._node
+        if name not in self._arrays:
+            self._arrays[name] = self._node[name] if name else self._node
+        return self._arrays[name]

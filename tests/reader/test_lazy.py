@@ -84,6 +84,14 @@ def test_of_a_column_of_strings_one_chunk_is_read_for_one_value(package, store, 
             assert chunked.select(rows).columns["sampleid"].to_numpy().tolist() == expected[list(rows)].tolist()
         assert ("column", "sampleid") not in chunked.handle._made
         assert chunked.columns["sampleid"].to_numpy().tolist() == expected.tolist()
+    # Its documents are read when it is first asked for, and no more: they are gone once a store has grown twice.
+    with arraystore.open(tmp_path / "some.zarr") as older:
+        record = older.record(15)
+        assert record["sampleid"] == expected[15]
+        (tmp_path / "some.zarr/columns/sampleid").rename(tmp_path / "sampleid")
+        with pytest.raises(DamagedStoreError, match="sampleid/values/c/0: the file is missing"):
+            older.record(0).get("sampleid")
+        (tmp_path / "sampleid").rename(tmp_path / "some.zarr/columns/sampleid")
     (tmp_path / "some.zarr/columns/sampleid/values/c/2").unlink()
     with arraystore.open(tmp_path / "some.zarr") as damaged:
         assert damaged.record(15)["sampleid"] == expected[15]
