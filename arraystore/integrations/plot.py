@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -101,21 +102,28 @@ class Plot:
         if not counts:
             raise InvalidRequestError(f"column {column!r}: all values are missing, so there is nothing to plot")
         axes = _axes(ax)
-        # By position: a label may well be called "missing".
-        bars = [(str(name), count) for name, count in list(counts.items())[:most]]
+        bars = {str(name): count for name, count in list(counts.items())[:most]}
         others = sum(list(counts.values())[most:])
         if others:
-            bars.append((f"{len(counts) - most:,} others", others))
+            bars[_own(f"{len(counts) - most:,} others", bars)] = others
         missing = int(values.isna().sum())
         if missing:
-            bars.append(("missing", missing))
-        bars.reverse()
-        axes.barh(range(len(bars)), [count for _, count in bars])
-        # What a column holds is text: a dollar sign in it must not begin a formula.
-        axes.set_yticks(range(len(bars)), labels=[name for name, _ in bars], parse_math=False)
-        axes.set_title(f"{column}: {len(counts):,} values in {len(values):,} records", parse_math=False)
-        axes.set_xlabel("records")
+            bars[_own("missing", bars)] = missing
+        axes.barh([_plain(name) for name in bars][::-1], list(bars.values())[::-1])
+        axes.set(xlabel="records", title=_plain(f"{column}: {len(counts):,} values in {len(values):,} records"))
         return axes
+
+
+def _own(word: str, taken: Container[str]) -> str:
+    """Return a word of ours, marked if a label is the same."""
+    while word in taken:
+        word = f"({word})"
+    return word
+
+
+def _plain(text: str) -> str:
+    """Return what matplotlib shows as this text: without the backslash, dollar signs would begin a formula."""
+    return text.replace("$", r"\$")
 
 
 def _axes(ax: Axes | None) -> Axes:

@@ -278,8 +278,24 @@ def test_any_label_has_a_bar_of_its_own(tmp_path):
     axes.figure.canvas.draw()
     names = [label.get_text() for label in axes.get_yticklabels()]
     bars = [(name, bar.get_width()) for name, bar in zip(names, axes.patches, strict=True)]
-    assert bars[::-1] == [("$x_{$", 3), ("1 others", 2), ("missing", 2), ("1 others", 1), ("missing", 1)]
-    assert axes.get_title() == "$y_{$: 4 values in 9 records"
+    assert bars[::-1] == [(r"\$x_{\$", 3), ("1 others", 2), ("missing", 2), ("(1 others)", 1), ("(missing)", 1)]
+    assert axes.get_title() == r"\$y_{\$: 4 values in 9 records"
+
+
+def test_plots_of_classes_on_one_axis_agree_about_their_labels(store):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    figure, both = pyplot.subplots(1, 2, sharey=True)
+    views = store.select(slice(30)), store.select(slice(30, None))
+    for view, axes in zip(views, both, strict=True):
+        view.plot.classes("order", ax=axes)
+    figure.canvas.draw()
+    labels = {round(label.get_position()[1]): label.get_text() for label in both[0].get_yticklabels()}
+    for view, axes in zip(views, both, strict=True):
+        counts = view.columns["order"].value_counts()
+        bars = {labels[round(bar.get_y() + bar.get_height() / 2)]: bar.get_width() for bar in axes.patches}
+        missing = int(view.columns["order"].isna().sum())
+        assert bars == {**counts, **({"missing": missing} if missing else {})}
 
 
 def test_without_matplotlib_a_plot_says_what_to_install(store, monkeypatch):
