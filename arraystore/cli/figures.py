@@ -26,6 +26,9 @@ _BUSY = 0.85
 _ALIKE = 0.85
 _MEMORY_FULL = 0.6
 
+# What is more than this part stays in the caches of the processor; how fast memory is copied varies by less.
+_MEMORY_MOST = 1.3
+
 # Files count as on disk if this part of their records was read from one; compressed patches are fewer bytes there.
 _COLD = 0.25
 
@@ -71,8 +74,7 @@ class Headroom:
     @property
     def bound(self) -> Bound:
         """What bounds the warm loop: ``"memory"``, ``"processors"`` or ``"waiting"``, such as for other processes."""
-        # What is more than memory can move is in the caches of the processor.
-        if _MEMORY_FULL * self.memory_limit < self.memory_use <= self.memory_limit:
+        if _MEMORY_FULL < self.memory_use / self.memory_limit < _MEMORY_MOST:
             return "memory"
         return "processors" if self.warm.busy_cores > _BUSY * self.threads else "waiting"
 
@@ -104,7 +106,7 @@ class Headroom:
 
     def _memory(self) -> str:
         limit = f"the {self.memory_limit / 1e9:,.1f} GB/s that these threads can move"
-        if self.memory_use > self.memory_limit:
+        if self.memory_use > _MEMORY_MOST * self.memory_limit:
             return f"    memory: {self.memory_use / 1e9:,.1f} GB/s, more than {limit}: part of it stays in the caches"
         return f"    memory: {self.memory_use / self.memory_limit:.0%} of {limit}"
 
