@@ -200,7 +200,7 @@ def append(
             run = _Run(growing, found, job, threads, readers, shown)
             counts = run.all_steps()
     # What is missing although new images got theirs while they were packed. With "pixels" all others would be decoded.
-    make_tables(growing.path, check="header", threads=threads, shown=shown)
+    make_tables(growing.path, check="header", threads=threads, shown=shown, is_anew=counts is not None)
     if counts is None:
         return _nothing_added(growing, start)
     listed = troubles_path(growing.path, spec.generation + 1)

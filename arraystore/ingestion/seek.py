@@ -154,7 +154,7 @@ def write_tables(field: Field, path: Path, *, check: Check, threads: int, shown:
     return found
 
 
-def make_tables(store: Path, *, check: Check, threads: int, shown: Progress) -> None:
+def make_tables(store: Path, *, check: Check, threads: int, shown: Progress, is_anew: bool = True) -> None:
     """Make the seek tables that a finished store lacks; it is whole without them.
 
     Parameters
@@ -167,10 +167,12 @@ def make_tables(store: Path, *, check: Check, threads: int, shown: Progress) -> 
         Threads to use.
     shown : Progress
         Where progress is shown.
+    is_anew : bool, default True
+        Whether they are also made where there are none, and not only added where some are missing.
     """
     for field, path in jpeg_fields(open_layout(store)):
         try:
-            if not has_all_tables(field, path):
+            if (is_anew or path.exists()) and not has_all_tables(field, path):
                 write_tables(field, path, check=check, threads=threads, shown=shown)
         except _COSTS_ONLY_THE_TABLES as error:
             problem = str(error) or type(error).__name__

@@ -18,7 +18,7 @@ import arraystore
 import arraystore.ingestion.fields as fields_module
 import arraystore.ingestion.seek as seek_module
 from arraystore.cli import main
-from arraystore.errors import FormatError, InternalError, InvalidRequestError, SourceError
+from arraystore.errors import DuplicateKeyError, FormatError, InternalError, InvalidRequestError
 from arraystore.format.containers import open_layout
 from arraystore.format.workspace import workspace
 from arraystore.format.zarr_writer import ZarrWriter
@@ -267,12 +267,15 @@ def test_tables_do_not_outlive_their_store(halves, tmp_path, name, is_removed):
     assert seek_file(path).read_bytes() == seek_file(tmp_path / "copy.zarr").read_bytes()
 
 
-def test_an_ingest_that_failed_before_it_packed_leaves_store_and_tables(store, tmp_path):
+def test_an_ingest_that_failed_before_it_packed_leaves_store_and_tables(store, folder, tmp_path):
     made = seek_file(store).read_bytes()
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(SourceError):
-        arraystore.ingest(tmp_path / "empty", store, overwrite=True, progress=False)
+    table = tmp_path / "table.csv"
+    table.write_text("key,number\nimage00,1\nimage00,2\n")
+    # It fails when the table is joined: the last that is done before.
+    with pytest.raises(DuplicateKeyError):
+        arraystore.ingest(folder, store, metadata=table, overwrite=True, progress=False)
     assert seek_file(store).read_bytes() == made
+    assert arraystore.verify(store, progress=False).ok
 
 
 SHORTAGES = [OSError(errno.ENOSPC, "No space left on device"), MemoryError(), InternalError("there is no memory")]
@@ -519,6 +522,16 @@ def test_an_append_that_lacks_only_them_makes_them_when_run_again(halves, tmp_pa
     seek_file(path).unlink()
     arraystore.index(path, progress=False)
     assert seek_file(path).read_bytes() == made
+
+
+def test_an_append_of_nothing_makes_no_tables_where_there_are_none(halves, tmp_path, monkeypatch):
+    path = tmp_path / "store.zarr"
+    arraystore.ingest(halves[0], path, progress=False)
+    arraystore.append(path, halves[1], progress=False)
+    seek_file(path).unlink()
+    monkeypatch.setattr(seek_module, "write_tables", no_second_pass)
+    assert arraystore.append(path, halves[1], progress=False).state == "complete"
+    assert not seek_file(path).exists()
 
 
 def test_what_is_not_missing_is_not_made_again(store, folder, monkeypatch):
