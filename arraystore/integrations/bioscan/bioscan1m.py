@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from arraystore.errors import DatasetNotFoundError, InvalidRequestError
+from arraystore.errors import InvalidRequestError
 from arraystore.integrations.bioscan import clibd
 from arraystore.integrations.bioscan.base import BioscanDataset
 from arraystore.integrations.bioscan.categories import Categories
@@ -81,7 +81,7 @@ class BIOSCAN1M(BioscanDataset):
         categories of the experiments in `metadata`.
     clibd_partitioning_path : path-like, optional
         The folder of CLIBD's text files: ``CLIBD_partitioning`` in ``bioscan1m/`` or beside the store if not given. If
-        it is there, ``"clibd_split"`` is a column of every partitioning.
+        it is there, and beside the store has all files, ``"clibd_split"`` is a column of every partitioning.
 
     Attributes
     ----------
@@ -202,12 +202,12 @@ class BIOSCAN1M(BioscanDataset):
             return clibd.find_folder([Path(given)])
         root = Path(self.root)
         folders = (root / "bioscan1m", root / "bioscan", root, root.parent, root.parent / "bioscan1m")
-        try:
-            return clibd.find_folder([folder / clibd.FOLDER for folder in folders])
-        except DatasetNotFoundError:
-            if self.partitioning_version == _CLIBD:
-                raise
-            return None
+        places = [folder / clibd.FOLDER for folder in folders]
+        if self.partitioning_version == _CLIBD:
+            return clibd.find_folder(places)
+        found = next((place for place in places if place.is_dir()), None)
+        # Where bioscan-dataset does not look, only what is whole is taken: it is not needed.
+        return found if found == places[0] or (found is not None and clibd.is_whole(found)) else None
 
     def _read_clibd(self, folder: Path) -> Categories:
         """Return the split that CLIBD has for each row: read once, since it takes a second."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from arraystore.errors import DatasetNotFoundError, InvalidRequestError, SourceError
 from arraystore.integrations.bioscan.splits import SplitNames
 
-__all__ = ["FOLDER", "NAMES", "find_folder", "samples_of_split", "splits_of_samples"]
+__all__ = ["FOLDER", "NAMES", "find_folder", "is_whole", "samples_of_split", "splits_of_samples"]
 
 FOLDER = "CLIBD_partitioning"
 _SPLITS = (
@@ -48,6 +48,11 @@ def find_folder(places: Sequence[Path]) -> Path:
     raise DatasetNotFoundError(f"the partitioning 'clibd' needs its text files: expected a folder at {looked}")
 
 
+def is_whole(folder: Path) -> bool:
+    """Tell whether a folder has a file for each split."""
+    return all((folder / f"{split}.txt").is_file() for split in NAMES.splits)
+
+
 def samples_of_split(folder: Path, split: str) -> list[str]:
     """Return the sampleids of one split in the order of its file.
 
@@ -55,8 +60,8 @@ def samples_of_split(folder: Path, split: str) -> list[str]:
     ------
     InvalidRequestError
         If there is no such split; a `ValueError`.
-    FileNotFoundError
-        If its file is missing.
+    DatasetNotFoundError
+        If its file is missing; an `OSError`.
     """
     path = folder / f"{split}.txt"
     known = (*NAMES.metasplits, *NAMES.splits)
@@ -65,7 +70,11 @@ def samples_of_split(folder: Path, split: str) -> list[str]:
             f"Invalid split value: {split!r}: for 'clibd' expected one of {', '.join(map(repr, known))}",
             "unknown-split",
         )
-    return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line]
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise DatasetNotFoundError(f"{path} is missing: CLIBD has a file for each split") from error
+    return [line for line in text.splitlines() if line]
 
 
 def splits_of_samples(folder: Path, samples: npt.NDArray[np.object_]) -> npt.NDArray[np.int8]:
@@ -87,8 +96,8 @@ def splits_of_samples(folder: Path, samples: npt.NDArray[np.object_]) -> npt.NDA
     ------
     SourceError
         If a sample is in no file or in two; also a `RuntimeError`.
-    FileNotFoundError
-        If a file is missing.
+    DatasetNotFoundError
+        If a file is missing; an `OSError`.
     """
     code_of: dict[str, int] = {}
     for code, split in enumerate(NAMES.splits):
