@@ -277,12 +277,8 @@ fn with_factors(factors: [u8; 3], draws: &mut Draws) -> Vec<u8> {
         for (component, (across, down)) in sides.into_iter().enumerate() {
             for _ in 0..across * down {
                 // In the tables of the standard: a step of one up or down, and the end of the block.
-                let up = draws.up_to(1);
-                bits += &if component == 0 {
-                    format!("010{up}1010")
-                } else {
-                    format!("01{up}00")
-                };
+                let (step, end) = if component == 0 { ("010", "1010") } else { ("01", "00") };
+                bits.extend([step, if draws.up_to(1) == 0 { "0" } else { "1" }, end]);
             }
         }
     }
