@@ -34,8 +34,8 @@ class Loader:
     """Batches of a store or view for a training loop; made by `Store.loader`, which describes its options.
 
     Each ``iter(loader)`` gives an epoch: from its beginning, or after `load_state_dict` from where that state was
-    taken. When all batches of an epoch were given, the next one is `epoch` + 1. Of several iterators, the loader's
-    state is that of the last.
+    taken. Once a batch of an epoch was given, the next iterator gives the next epoch, wherever this one is left, unless
+    `set_epoch` says otherwise. Of several iterators, the loader's state is that of the last.
 
     Parameters
     ----------
@@ -76,8 +76,8 @@ class Loader:
         # From which position the epoch was begun, and how many batches were given since.
         self._start = 0
         self._given = 0
-        # Whether the next iterator goes on, instead of beginning again.
-        self._resumes = False
+        # Whether the next iterator begins there: nothing was given since it was said.
+        self._untouched = True
         # Whoever lets go of an iterator ends its threads.
         self._running: weakref.ref[_Epoch] | None = None
 
@@ -94,13 +94,17 @@ class Loader:
     @property
     def epoch(self) -> int:
         """Which epoch is being given, or else the one that the next iterator gives, from 0."""
-        running = None if self._running is None else self._running()
-        return self._epoch if running is not None and running.is_followed else self._next_epoch()
+        return self.next_epoch if self._followed() is None else self._epoch
+
+    @property
+    def next_epoch(self) -> int:
+        """Which epoch the next iterator gives; the last of all is followed by the first."""
+        return self._epoch if self._untouched else (self._epoch + 1) % 2**64
 
     @property
     def resumes(self) -> bool:
         """Whether the next iterator goes on amid an epoch, after `load_state_dict`."""
-        return self._resumes
+        return self._untouched and self._start + self._given > 0
 
     @property
     def batch_size(self) -> int:
@@ -112,17 +116,19 @@ class Loader:
         return self._share.batches(self._start)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        self._leave_running()
-        if not self._resumes:
-            # Who counts the batches never asks for one more than there are.
-            self._epoch, self._start, self._given = self._next_epoch(), 0, 0
-        self._resumes = False
+        if self._untouched:
+            self._leave_running()
+        else:
+            # Who counts the batches, or stops early, never comes to the end of the iterator.
+            self._move_to(self.next_epoch, 0, 0)
         begun = _Epoch(self)
         self._running = weakref.ref(begun)
         return begun
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next iterator; that of a state that was loaded keeps its place.
+        """Choose the epoch of the next iterator, or of one that has given nothing yet.
+
+        The epoch of a state that was loaded keeps its place.
 
         Parameters
         ----------
@@ -130,8 +136,14 @@ class Loader:
             From 0 to ``2**64 - 1``: with the seed, all that the order and the crops depend on.
         """
         wanted = integer("epoch", epoch, least=0, most=2**64 - 1)
-        if wanted != self._epoch or (self._has_ended() and not self._resumes):
-            self._move_to(wanted, 0, 0, resumes=False)
+        running = self._followed()
+        if wanted == self._epoch and (self._untouched or (running is not None and self._given < len(self))):
+            return
+        is_fresh = self._untouched
+        self._move_to(wanted, 0, 0)
+        if running is not None and is_fresh:
+            # Many a loop is begun before its epoch is set.
+            running.begin()
 
     def state_dict(self) -> dict[str, int]:
         """Return where this loader is, as a few numbers: what it has given, not what it has decoded ahead."""
@@ -179,7 +191,7 @@ class Loader:
                 )
             start += batches * numbers["batch_size"] * numbers["world_size"]
             batches = 0
-        self._move_to(numbers["epoch"], start, batches, resumes=True)
+        self._move_to(numbers["epoch"], start, batches)
 
     @cached_property
     def _order_number(self) -> int:
@@ -192,28 +204,25 @@ class Loader:
             number = number if part is None else crc32(np.ascontiguousarray(part).data, number)
         return number
 
-    def _move_to(self, epoch: int, start: int, given: int, *, resumes: bool) -> None:
+    def _move_to(self, epoch: int, start: int, given: int) -> None:
         """Say where the next iterator begins; one that runs goes on, and counts no more."""
-        self._epoch, self._start, self._given, self._resumes = epoch, start, given, resumes
+        self._epoch, self._start, self._given, self._untouched = epoch, start, given, True
         self._leave_running()
 
     def _leave_running(self) -> None:
         """Let the last iterator go on without the loader."""
-        running = None if self._running is None else self._running()
+        running = self._followed()
         if running is not None:
             running.is_followed = False
 
-    def _has_ended(self) -> bool:
-        """Tell whether all batches of the epoch were given."""
-        return self._given >= len(self) and self._start + self._given > 0
-
-    def _next_epoch(self) -> int:
-        """Return the epoch of the next iterator; the last of all is followed by the first."""
-        return (self._epoch + 1) % 2**64 if self._has_ended() and not self._resumes else self._epoch
+    def _followed(self) -> _Epoch | None:
+        """Return the iterator that the state is of, if it is still there."""
+        running = None if self._running is None else self._running()
+        return running if running is not None and running.is_followed else None
 
     def __reduce__(self) -> tuple[Callable[..., Loader], tuple[Any, ...]]:
         # A copy gives what the next iterator of this one would.
-        begins = self.state_dict() if self._resumes else self._next_epoch()
+        begins = self.state_dict() if self.resumes else self.next_epoch
         return _restored, (self.table, self.batch_size, self.options, self._memory, begins)
 
     def __repr__(self) -> str:
@@ -228,14 +237,18 @@ class _Epoch(Iterator[dict[str, Any]]):
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
         self._process = os.getpid()
-        self._epoch = loader._epoch
-        self._start = loader._start
-        # Whether the loader is where this iterator is.
-        self.is_followed = True
         self._queue: _core.Queue | None = _core.Queue(loader._threads)
         self._pending: deque[Pending] = deque()
-        self._next = loader._given
-        self._end = len(loader)
+        self.begin()
+
+    def begin(self) -> None:
+        """Be where the loader is; no batch was given yet."""
+        loader = self._loader
+        self._epoch, self._start = loader._epoch, loader._start
+        self._next, self._end = loader._given, len(loader)
+        self._pending.clear()
+        # Whether the loader is where this iterator is.
+        self.is_followed = True
 
     def __next__(self) -> dict[str, Any]:
         if self._queue is None:
@@ -251,14 +264,16 @@ class _Epoch(Iterator[dict[str, Any]]):
         if not self._pending:
             self.close()
             if self.is_followed:
-                loader._epoch, loader._start, loader._given = (self._epoch + 1) % 2**64, 0, 0
+                loader._move_to((self._epoch + 1) % 2**64, 0, 0)
             raise StopIteration
         try:
             batch = loader._batches.finish(self._pending.popleft())
         except BaseException:
             self.close()
             raise
-        loader._given += self.is_followed
+        if self.is_followed:
+            loader._given += 1
+            loader._untouched = False
         return batch
 
     def close(self) -> None:

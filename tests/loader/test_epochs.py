@@ -41,6 +41,35 @@ def test_who_counts_the_batches_gets_the_next_epoch_too(view):
     assert found == epochs_of(view, 3)
 
 
+@pytest.mark.parametrize("stop", [1, 3])
+def test_an_epoch_that_is_left_early_is_followed_by_the_next(view, stop):
+    loader, epochs = view.loader(8, size=8), epochs_of(view, 3)
+    assert [rows_of(itertools.islice(loader, stop)) for _ in range(3)] == [rows[: 8 * stop] for rows in epochs]
+    # Nothing of it was given: that is none.
+    iter(loader)
+    assert loader.epoch == 3
+    for _ in range(2):
+        loader.set_epoch(1)
+        assert rows_of(itertools.islice(loader, stop)) == epochs[1][: 8 * stop]
+
+
+def test_an_iterator_that_has_given_nothing_is_of_the_epoch_that_is_set(view):
+    loader, epochs = view.loader(8, size=8), epochs_of(view, 3)
+    running = iter(loader)
+    loader.set_epoch(2)
+    assert next(running)["row"].tolist() == epochs[2][:8]
+    assert (loader.epoch, loader.state_dict()["batches"]) == (2, 1)
+    loader.set_epoch(0)
+    assert rows_of(running) == epochs[2][8:]
+    assert rows_of(loader) == epochs[0]
+    # Amid an epoch that is resumed, the same number changes nothing.
+    resumed = view.loader(8, size=8)
+    resumed.load_state_dict({**loader.state_dict(), "epoch": 1, "batches": 3})
+    running = iter(resumed)
+    resumed.set_epoch(1)
+    assert rows_of(running) == epochs[1][24:]
+
+
 def test_an_epoch_whose_batches_were_all_counted_can_be_chosen_again(view):
     loader = view.loader(8, size=8)
     first = rows_of(itertools.islice(loader, len(loader)))
@@ -105,7 +134,7 @@ def test_iterators_of_one_loader_do_not_disturb_each_other(view):
             inner = iter(loader)
             next(inner)
     assert outer == second
-    assert (loader.epoch, loader.state_dict()["batches"]) == (1, 1)
+    assert (loader.epoch, loader.state_dict()["batches"]) == (2, 1)
 
 
 def take_from(connection, running):
