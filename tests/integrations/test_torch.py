@@ -349,12 +349,11 @@ def test_the_same_epoch_can_be_chosen_again(images, lives):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_batches_that_were_looked_at_begin_again_in_spawned_workers(images, workers):
+def test_batches_that_were_looked_at_go_on_in_spawned_workers(images, workers):
     batches = Batches(images, 8, size=SIZE)
-    first = next(iter(batches))
-    found = list(DataLoader(batches, batch_size=None, num_workers=workers, multiprocessing_context="spawn"))
-    np.testing.assert_array_equal(found[0]["row"], first["row"])
-    assert len(found) == len(batches)
+    next(iter(batches))
+    loader = DataLoader(batches, batch_size=None, num_workers=workers, multiprocessing_context="spawn")
+    assert joined(list(loader), "row").tolist() == epoch_rows(images, 1)
 
 
 def test_workers_warn_of_each_bad_record(path):
@@ -480,6 +479,22 @@ def test_stateful_workers_that_live_on_resume_in_step(images, stop):
     else:
         assert torch.cat(begun + rest).tolist() == epoch_rows(images, 0)
         assert joined(list(again), "row").tolist() == epoch_rows(images, 1)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_ranks_may_be_known_only_after_batches_are_made(images, monkeypatch, workers, method):
+    """As where a framework begins the group of processes."""
+    made = [Batches(images, 8, size=SIZE), Batches(images, 8, size=SIZE, rank=0, world_size=1)]
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 1)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 3)
+    of_rank = images.loader(8, size=SIZE, rank=1, world_size=3)
+    for batches, expected in zip(made, (of_rank, images.loader(8, size=SIZE)), strict=True):
+        options = {"multiprocessing_context": method} if workers else {}
+        loader = DataLoader(batches, batch_size=None, num_workers=workers, **options)
+        assert joined(list(loader), "row").tolist() == joined(list(expected), "row").tolist()
+        assert len(batches) == len(expected)
 
 
 def test_a_worker_whose_last_batch_is_left_out_has_ended(images):

@@ -40,7 +40,8 @@ class Batches(data.IterableDataset[dict[str, Any]]):
         Decode into pinned memory, for ``tensor.to("cuda", non_blocking=True)``. Without effect where there is no GPU,
         and in workers, whose DataLoader has its own `pin_memory`.
     rank, world_size : int, optional
-        As for `Store.loader`; those of ``torch.distributed`` if not given, and if that is initialised.
+        As for `Store.loader`; those of ``torch.distributed`` if not given, and if that is initialised when the first
+        batch or the length is asked for.
     **options
         All others of `Store.loader` but `worker` and `workers`.
 
@@ -77,9 +78,8 @@ class Batches(data.IterableDataset[dict[str, Any]]):
         self.store = store
         self.layout = layout
         self.pin_memory = switch("pin_memory", pin_memory)
-        joined = distributed.is_available() and distributed.is_initialized()
-        options["rank"] = rank if rank is not None else distributed.get_rank() if joined else 0
-        options["world_size"] = world_size if world_size is not None else distributed.get_world_size() if joined else 1
+        self._ranks_given = {"rank": rank, "world_size": world_size}
+        options |= {"rank": 0, "world_size": 1} | self._ranks()
         options["layout"] = "NHWC" if store._holds_arrays() else core_layout(layout)
         self._options = options
         self._epoch = Epoch()
@@ -91,6 +91,7 @@ class Batches(data.IterableDataset[dict[str, Any]]):
         self._process: int | None = None
 
     def __len__(self) -> int:
+        self._join()
         return len(self._loader)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -145,8 +146,31 @@ class Batches(data.IterableDataset[dict[str, Any]]):
         """
         self._loader_here().load_state_dict(state)
 
+    def _ranks(self) -> dict[str, int]:
+        """Return rank and world size, as far as they are given or known by now."""
+        found = {name: value for name, value in self._ranks_given.items() if value is not None}
+        if distributed.is_available() and distributed.is_initialized():
+            found = {"rank": distributed.get_rank(), "world_size": distributed.get_world_size()} | found
+        return found
+
+    def _join(self) -> None:
+        """Take the rank of this process, which may be known only after this was made."""
+        if self._worker is not None or all(self._options[name] == value for name, value in self._ranks().items()):
+            return
+        begun, self._options = self._loader, self._options | self._ranks()
+        self._loader = self._new_loader(begun.batch_size)
+        self._loader.set_epoch(begun.next_epoch)
+        if begun.resumes:
+            self._loader.load_state_dict(begun.state_dict())
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker that is begun by spawn knows of no group.
+        self._join()
+        return self.__dict__
+
     def _loader_here(self) -> Loader | _WorkerLoader:
         """Return the loader, which in a worker is one of its own, with its share of the batches."""
+        self._join()
         info = data.get_worker_info()
         if info is None:
             if self._epoch.times_set != self._seen:
@@ -160,7 +184,7 @@ class Batches(data.IterableDataset[dict[str, Any]]):
             mine = {"worker": info.id, "workers": info.num_workers, "threads": threads}
             begun = self._loader
             loader = self._new_loader(begun.batch_size, **mine)
-            loader.set_epoch(begun.epoch)
+            loader.set_epoch(begun.next_epoch)
             if begun.resumes:
                 loader.load_state_dict(begun.state_dict())
             self._loader, self._process = loader, os.getpid()
