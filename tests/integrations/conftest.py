@@ -66,3 +66,18 @@ def jpegs():
 def gray_jpeg():
     picture = Image.fromarray(np.arange(48 * 64, dtype=np.uint8).reshape(48, 64))
     return encode_jpeg(picture)
+
+
+@pytest.fixture(scope="session")
+def path(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("torch")
+    package = make_bioscan5m(folder, 62, distinct=20, form="zip-stored", rows_without_image=2)
+    arraystore.ingest(package.sources(), folder / "images.zarr", metadata=package.metadata, progress=False)
+    return folder / "images.zarr"
+
+
+@pytest.fixture(scope="session")
+def images(path):
+    """A view of what can be decoded, so that its rows are not those of the store."""
+    with arraystore.open(path) as store:
+        yield store.select(np.flatnonzero(store.status == 0)[::-1])
